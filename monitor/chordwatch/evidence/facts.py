@@ -1,0 +1,185 @@
+"""What the readers saw, as plain values: the only part of `evidence` that `diagnosis` needs.
+
+Pure, standard library only. Times are Unix seconds by this machine's clock, None where not known.
+Texts come from other people's systems and are hostile: escape them where they are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from chordwatch.model import TaskState
+
+Claim = Literal["claimed", "done"]
+PlaceKind = Literal["queue", "unacked", "active", "reserved", "scheduled", "nowhere", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One counted part, from `.j` or, where that cannot be read, from `.d` (state unknown then)."""
+
+    index: int | None
+    task_id: str
+    state: TaskState = "unknown"
+    error_type: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChordKeys:
+    """What the result backend's keys of one group id say.
+
+    `size` is `.s`, `added` is `.t`, `counted` the length of `.j`; `claim` is `.c`.
+    `members` are the task ids of a complex header's GroupResult, in header order.
+    `parts_complete` is False when `parts` leaves counted ones out.
+    """
+
+    chord_id: str
+    size: int | None = None
+    added: int = 0
+    counted: int = 0
+    claim: Claim | None = None
+    parts: tuple[Part, ...] = ()
+    parts_complete: bool = True
+    members: tuple[str, ...] = ()
+    touched_at: float | None = None
+    expires_at: float | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether any key of the chord was there. A lone GroupResult may be a plain group's."""
+        return self.size is not None or self.counted > 0 or self.claim is not None or self.added > 0
+
+    @property
+    def total(self) -> int | None:
+        """How many parts Celery waits for, None without `.s`."""
+        return None if self.size is None else self.size + self.added
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A chord as the task that sent it remembers it in its result's `children`."""
+
+    chord_id: str
+    callback_id: str
+    header_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskMeta:
+    """One task's stored result, without the result itself."""
+
+    task_id: str
+    state: TaskState
+    error_type: str | None = None
+    error: str | None = None
+    finished_at: float | None = None
+    group_id: str | None = None
+    parent_id: str | None = None
+    name: str | None = None
+    worker: str | None = None
+    attempt: int | None = None
+    queue: str | None = None
+    children: tuple[str, ...] = ()
+    launches: tuple[Launch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """The callback as every header message embeds it.
+
+    `task_id` is the id the caller holds (`AsyncResult.id` of the chord), `name` the first real task's.
+    `task_ids` are the ids of all steps in it and after it.
+    """
+
+    task_id: str | None
+    name: str | None
+    queue: str | None = None
+    task_ids: tuple[str, ...] = ()
+    errbacks: tuple[tuple[str | None, str | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One task message in a queue, or delivered and not yet acknowledged (`delivered_at` set then)."""
+
+    task_id: str
+    name: str | None
+    queue: str
+    group_id: str | None = None
+    index: int | None = None
+    attempt: int = 0
+    eta: float | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    body: Body | None = None
+    unacked: bool = False
+    delivered_at: float | None = None
+    chain_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """One queue of the broker. `consumers` counts the workers that say they read it, None if none was asked."""
+
+    name: str
+    length: int
+    unacked: int
+    consumers: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerTask:
+    """A task a worker says it holds; `eta` only for scheduled ones, `started_at` only for active ones."""
+
+    task_id: str
+    name: str | None
+    kind: Literal["active", "reserved", "scheduled"]
+    started_at: float | None = None
+    eta: float | None = None
+    attempt: int | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One worker that answered `inspect`. `concurrency` is None when its pool does not tell."""
+
+    hostname: str
+    queues: tuple[str, ...] = ()
+    concurrency: int | None = None
+    pid: int | None = None
+    tasks: tuple[WorkerTask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a task is now. `name` is the queue's (queue, unacked) or the worker's (active, reserved, scheduled).
+
+    nowhere: its id is known and in none of these. unknown: its id is not known, or not all places could be read.
+    """
+
+    kind: PlaceKind
+    name: str | None = None
+    since: float | None = None
+    eta: float | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumers:
+    """Who reads the queues, as far as workers answered.
+
+    `asked` is False when no answer could be had (another transport, broker refused).
+    `missing_since` tells, for queues that had a consumer and have none, since when.
+    """
+
+    asked: bool = False
+    workers: tuple[Worker, ...] = ()
+    missing_since: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, queue: str) -> tuple[str, ...]:
+        """Return the host names of the workers that read `queue`."""
+        return tuple(worker.hostname for worker in self.workers if queue in worker.queues)
