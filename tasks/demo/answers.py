@@ -1,0 +1,66 @@
+"""Whether a service answers: over HTTP, by a worker's reply to a ping, or by a line in its log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+from celery import Celery
+from celery.utils.nodenames import gethostname
+
+from tasks.demo.services import Service
+from tasks.demo.supervise import Child
+
+POLL_SECONDS = 0.2
+
+
+def answers_200(url: str) -> bool:
+    """Whether a GET of `url` itself, without redirects, answers 200."""
+    try:
+        return httpx.get(url, timeout=5.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def worker_replies(broker_url: str, node: str) -> bool:
+    """Whether the worker of that name on this machine answers a ping."""
+    with Celery(broker=broker_url, set_as_current=False) as app:
+        inspect = app.control.inspect([f"{node}@{gethostname()}"], timeout=2.0, limit=1)
+        try:
+            return bool(inspect.ping())
+        except OSError:
+            return False
+
+
+def answers(service: Service, log: Path, broker_url: str) -> bool:
+    """Whether `service` answers, with all its pages."""
+    if service.health is not None:
+        return all(answers_200(url) for url in (service.health, *service.pages.values()))
+    if service.node is not None:
+        return worker_replies(broker_url, service.node)
+    return service.says is not None and service.says.encode() in log.read_bytes()
+
+
+def unanswered(
+    pairs: Iterable[tuple[Service, Child]], broker_url: str, seconds: float, stopped: Callable[[], bool]
+) -> list[Child]:
+    """Wait, all at once and at most so long, until each service answers; return those that did not.
+
+    One that has ended, or that anybody ended by `stopped`, is not waited for.
+    """
+    deadline = time.monotonic() + seconds
+
+    def wait(service: Service, child: Child) -> bool:
+        while time.monotonic() < deadline and not child.ended and not stopped():
+            if answers(service, child.log, broker_url):
+                return True
+            time.sleep(POLL_SECONDS)
+        return False
+
+    listed = list(pairs)
+    with ThreadPoolExecutor(max_workers=len(listed)) as pool:
+        good = list(pool.map(lambda pair: wait(*pair), listed))
+    return [child for (_, child), answered in zip(listed, good, strict=True) if not answered]

@@ -1,0 +1,187 @@
+"""The demo from start to end: ports, Redis, services, tour, and the end of them all.
+
+Runs in the demo's main process, which supervises and never plays: the tour is a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from tasks.demo.answers import answers_200, unanswered
+from tasks.demo.data_folder import DataFolder
+from tasks.demo.errors import DemoError
+from tasks.demo.ports import LOOPBACK, changes, choose_ports
+from tasks.demo.prometheus_config import derive
+from tasks.demo.redis_server import find_redis_server
+from tasks.demo.services import PORTS, Place, Service, services
+from tasks.demo.supervise import Child, Supervisor
+from tasks.demo.tour_process import UNFINISHED, TourProcess
+
+ROOT = Path(__file__).parents[2]
+#: A cold start compiles and imports everything once, on a small machine in competition with itself.
+ANSWER_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asked for."""
+
+    seconds: float | None
+    summary: Path | None
+    data: Path
+
+
+class Interrupt:
+    """Remembers the first SIGINT or SIGTERM; the demo looks at it wherever it waits."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._remember)
+
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
+        self.number = self.number or number
+
+    def happened(self) -> bool:
+        """Whether the demo has been told to stop."""
+        return self.number != 0
+
+
+def run(options: Options) -> int:
+    """Run the demo; return its exit code.
+
+    Raises:
+        DemoError: A service did not answer, or there is nothing to start it with.
+    """
+    interrupt = Interrupt()
+    folder = DataFolder(options.data)
+    try:
+        with closing(Supervisor(cwd=ROOT, logs=folder.logs)) as supervisor:
+            return Demo(options, folder, supervisor, interrupt).play()
+    finally:
+        folder.close()
+        _say("Everything is stopped.")
+
+
+class Demo:
+    """One run of the demo, inside a supervisor that stops what it started."""
+
+    def __init__(
+        self, options: Options, folder: DataFolder, supervisor: Supervisor, interrupt: Interrupt
+    ) -> None:
+        self._options = options
+        self._folder = folder
+        self._supervisor = supervisor
+        self._interrupt = interrupt
+        self._ports = choose_ports(PORTS)
+        self._place = Place(
+            bind=LOOPBACK,
+            hosts=dict.fromkeys(PORTS, LOOPBACK),
+            ports=self._ports,
+            data=str(folder.path),
+            prometheus_config=str(folder.path / "prometheus.yml"),
+        )
+        self._env = {**os.environ, **self._place.env, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self._programs = {
+            "python": (sys.executable,),
+            "celery": (sys.executable, "-m", "celery"),
+            "streamlit": (sys.executable, "-m", "streamlit"),
+            "redis-server": (find_redis_server(),),
+        }
+
+    def play(self) -> int:
+        """Start everything, wait for the tour's end or an interrupt; return the exit code."""
+        self._announce()
+        redis, *others = services(self._place)
+        begun = time.monotonic()
+        self._start([redis])
+        started = self._start(self._available(others))
+        if self._interrupt.happened():
+            return 128 + self._interrupt.number
+        pages = {name: url for service in started for name, url in service.pages.items()}
+        _say(f"All {len(self._supervisor.children)} services answer after {time.monotonic() - begun:.0f} s.")
+        for name, url in pages.items():
+            _say(f"  {name:<14} {url}")
+        return self._tour(pages)
+
+    def _announce(self) -> None:
+        for sentence in changes(PORTS, self._ports):
+            _say(sentence)
+        if self._folder.path != self._folder.wanted:
+            _say(f"Another demo is running, so this one writes to {self._folder.path}.")
+        _say(f"Starting the services; their logs are in {self._folder.logs}.")
+
+    def _available(self, wanted: Sequence[Service]) -> list[Service]:
+        """Leave out Prometheus where there is none; give it its configuration where there is."""
+        prometheus = shutil.which("prometheus")
+        if prometheus is None:
+            _say("Prometheus is not on PATH; the demo runs without it.")
+            return [service for service in wanted if service.name != "prometheus"]
+        self._programs["prometheus"] = (prometheus,)
+        addresses = {name: self._place.address(name) for name in PORTS}
+        text = derive((ROOT / "prometheus.yml").read_text(encoding="utf-8"), addresses)
+        Path(self._place.prometheus_config).write_text(text, encoding="utf-8")
+        return list(wanted)
+
+    def _start(self, wanted: Sequence[Service]) -> Sequence[Service]:
+        """Start these services together and wait until each answers."""
+        pairs = []
+        for service in wanted:
+            program, *arguments = service.argv
+            argv = (*self._programs[program], *arguments)
+            pairs.append((service, self._supervisor.start(service.name, argv, self._env)))
+        broker = f"redis://{self._place.address('redis')}/0"
+        silent = unanswered(pairs, broker, ANSWER_SECONDS, self._stopped)
+        if not self._interrupt.happened():
+            self._refuse(self._supervisor.lost() or silent)
+        return wanted
+
+    def _stopped(self) -> bool:
+        return self._interrupt.happened() or bool(self._supervisor.lost())
+
+    def _tour(self, pages: dict[str, str]) -> int:
+        """Let the tour run to its end; then look once more whether all services are there."""
+        options = self._options
+        tour = TourProcess(
+            self._supervisor, self._env, seconds=options.seconds, summary=options.summary, pages=pages
+        )
+        try:
+            ended = tour.wait(self._stopped)
+            if ended is not None:
+                self._check(pages)
+        finally:
+            code = tour.stop()
+        self._refuse(self._supervisor.lost())
+        return 128 + self._interrupt.number if code == UNFINISHED else code
+
+    def _check(self, pages: Mapping[str, str]) -> None:
+        """Look once more whether every page answers."""
+        dead = [url for url in pages.values() if not answers_200(url)]
+        if dead:
+            raise DemoError(
+                f"No answer any more from {', '.join(dead)}; the logs are in {self._folder.logs}."
+            )
+
+    def _refuse(self, children: Iterable[Child]) -> None:
+        sentences = [_complaint(child) for child in children]
+        if sentences:
+            raise DemoError("\n".join(sentences))
+
+
+def _complaint(child: Child) -> str:
+    if child.ended:
+        return f"{child.name} ended by itself with exit code {child.returncode}; its log is {child.log}."
+    return f"{child.name} did not answer within {ANSWER_SECONDS:.0f} s; its log is {child.log}."
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
