@@ -1,0 +1,200 @@
+# ruff: noqa: INP001  # Streamlit puts this folder on sys.path, so these are modules and not a package
+"""From one look to what the overview shows: counts, rows, order and notes as plain values.
+
+Pure, without Streamlit: the pages only draw what stands here.
+All texts are literal and short (see `chord_words`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from heapq import nsmallest
+from math import inf
+from typing import get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from chord_words import SENTENCE_LENGTH, UNKNOWN, cause_of, literal, progress_of, waits_for
+
+from chordwatch.evidence.facts import Queue
+from chordwatch.model import OUTCOMES, Chord, Outcome
+from chordwatch.watch.look import Look, Sighting
+
+#: A person reads a screen or two; the worst come first, and the rest is counted.
+SHOWN_CHORDS = 200
+SHOWN_QUEUES = 100
+SHOWN_NOTES = 20
+
+#: Chords that will not finish by themselves, as `chords check` counts them.
+STUCK: frozenset[Outcome] = frozenset({"hung", "looping"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChordRow:
+    """One open chord; `percent` and the times (in seconds) are None where they are not known."""
+
+    health: str
+    callback: str
+    progress: str
+    percent: int | None
+    age: float | None
+    idle: float | None
+    cause: str
+    waits_for: str
+    chord_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRow:
+    """One queue of the broker. `consumers` is `?` when no worker was asked."""
+
+    name: str
+    length: int
+    unacked: int
+    consumers: str
+    remark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything the overview draws."""
+
+    headline: str
+    stuck: int
+    counts: dict[Outcome, int]
+    chords: tuple[ChordRow, ...]
+    queues: tuple[QueueRow, ...]
+    cut: str
+    queues_cut: str
+    seen: str
+    notes: tuple[str, ...]
+
+
+def overview_of(look: Look, *, limit: int | None = None, zone: str | None = None) -> Overview:
+    """Return what to draw of `look`.
+
+    Args:
+        look: What was seen of the open chords.
+        limit: How many chords the look was asked for at most; with so many there may be more.
+        zone: The viewer's time zone, by its IANA name.
+    """
+    counts = health_counts(look.chords)
+    total = sum(counts.values())
+    more = limit is not None and len(look.sightings) >= limit
+    stuck = sum(counts[outcome] for outcome in STUCK)
+    worst = nsmallest(SHOWN_CHORDS, look.sightings, key=_severity)
+    return Overview(
+        headline=_headline(stuck, total, at_least=more or look.partial),
+        stuck=stuck,
+        counts=counts,
+        chords=tuple(chord_row(sighting, now=look.taken_at) for sighting in worst),
+        queues=queue_rows(look.queues),
+        cut=_cut("worst", len(worst), total, "open chords", at_least=more),
+        queues_cut=_cut(
+            "first", min(SHOWN_QUEUES, len(look.queues)), len(look.queues), "queues", at_least=False
+        ),
+        seen=_seen(look, zone),
+        notes=_notes(look),
+    )
+
+
+def health_counts(chords: tuple[Chord, ...]) -> dict[Outcome, int]:
+    """Return how many of `chords` have each health an open chord can have, worst first."""
+    counted = Counter(chord.health for chord in chords)
+    return {outcome: counted[outcome] for outcome in OUTCOMES}
+
+
+def chord_row(sighting: Sighting, *, now: float) -> ChordRow:
+    """Return the row of one chord as it was at `now`."""
+    chord = sighting.chord
+    return ChordRow(
+        health=chord.health,
+        callback=literal(chord.callback.name or UNKNOWN),
+        progress=progress_of(chord),
+        percent=_percent(chord),
+        age=_since(chord.opened_at, now),
+        idle=_since(chord.progressed_at or chord.opened_at, now),
+        cause=cause_of(chord),
+        waits_for=waits_for(sighting, now=now),
+        chord_id=literal(chord.chord_id),
+    )
+
+
+def queue_rows(queues: tuple[Queue, ...]) -> tuple[QueueRow, ...]:
+    """Return the rows of the queues: first those with tasks and no consumer, then the longest."""
+    ordered = nsmallest(
+        SHOWN_QUEUES, queues, key=lambda queue: (not _abandoned(queue), -queue.length, queue.name)
+    )
+    return tuple(
+        QueueRow(
+            name=literal(queue.name),
+            length=queue.length,
+            unacked=queue.unacked,
+            consumers=UNKNOWN if queue.consumers is None else f"{queue.consumers:,}",
+            remark="tasks wait and no worker consumes this queue" if _abandoned(queue) else "",
+        )
+        for queue in ordered
+    )
+
+
+def clock(timestamp: float, zone: str | None) -> str:
+    """Return the time of day in `zone`, in UTC (and saying so) where the zone is not known."""
+    try:
+        known = ZoneInfo(zone) if zone else None
+    except (ZoneInfoNotFoundError, ValueError):
+        known = None
+    moment = datetime.fromtimestamp(timestamp, known or timezone.utc)
+    return f"{moment:%H:%M:%S}" if known else f"{moment:%H:%M:%S} UTC"
+
+
+def _severity(sighting: Sighting) -> tuple[int, float, str]:
+    chord = sighting.chord
+    rank = OUTCOMES.index(chord.health) if chord.health in get_args(Outcome) else len(OUTCOMES)
+    return rank, inf if chord.opened_at is None else chord.opened_at, chord.chord_id
+
+
+def _percent(chord: Chord) -> int | None:
+    # Rounded down: 99,999 of 100,000 is not all.
+    return min(100, chord.counted * 100 // chord.size) if chord.size else None
+
+
+def _since(moment: float | None, now: float) -> float | None:
+    # Clocks differ between machines; nothing has begun in the future.
+    return None if moment is None else max(0.0, now - moment)
+
+
+def _abandoned(queue: Queue) -> bool:
+    return queue.consumers == 0 and queue.length > 0
+
+
+def _headline(stuck: int, total: int, *, at_least: bool) -> str:
+    all_of_them = f"{total:,} open chord{'' if total == 1 else 's'}" + (" seen" if at_least else "")
+    if stuck:
+        return f"{stuck:,} of {all_of_them} {'is' if stuck == 1 else 'are'} stuck"
+    return f"None of {all_of_them} is stuck" if total else f"No {all_of_them}"
+
+
+def _cut(which: str, shown: int, total: int, what: str, *, at_least: bool) -> str:
+    if total <= shown:
+        return ""
+    total_text = f"{total:,} or more" if at_least else f"{total:,}"
+    rest = f"{total - shown:,} or more" if at_least else f"{total - shown:,}"
+    return f"The {which} {shown:,} of {total_text} {what}; {rest} are not shown."
+
+
+def _seen(look: Look, zone: str | None) -> str:
+    workers = len(look.workers)
+    answered = f"{workers:,} worker{'' if workers == 1 else 's'} answered"
+    return f"Seen at {clock(look.taken_at, zone)} · {answered}"
+
+
+def _notes(look: Look) -> tuple[str, ...]:
+    partial = (
+        ["This look ended on its time budget: there may be chords that it has not seen."]
+        if look.partial
+        else []
+    )
+    gaps = [literal(gap, SENTENCE_LENGTH) for gap in look.gaps[:SHOWN_NOTES]]
+    more = len(look.gaps) - SHOWN_NOTES
+    return (*partial, *gaps, *([f"{more:,} more notes of this kind."] if more > 0 else []))

@@ -1,0 +1,112 @@
+# ruff: noqa: INP001  # Streamlit puts this folder on sys.path, so these are modules and not a package
+"""What the dashboard says about a chord, as short plain text: pure, without Streamlit, usable in any process.
+
+Names, errors and queue names are other people's: `literal` makes them one short line in which every
+character is visible. Its result is still not safe as Markdown: Streamlit replaces emoji shortcodes, icons and
+links after backslashes are gone. Show it where nothing is parsed: in a table's cell or with `st.text`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from chordwatch.evidence.facts import Place, PlaceKind
+from chordwatch.model import Chord, Verdict
+from chordwatch.watch.look import Sighting
+
+UNKNOWN = "?"
+NAME_LENGTH = 80
+PLACE_LENGTH = 40
+SENTENCE_LENGTH = 300
+
+#: In the order in which it is worth reading: how a place is said, when all tasks are in one and in several.
+_PLACES: dict[PlaceKind, tuple[str, str]] = {
+    "queue": ("in queue {name}", "in {count} queues"),
+    "nowhere": ("nowhere", "nowhere"),
+    "unacked": ("unacked from {name}", "unacked from {count} queues"),
+    "scheduled": ("scheduled on {name}", "scheduled on {count} workers"),
+    "reserved": ("reserved by {name}", "reserved by {count} workers"),
+    "active": ("running on {name}", "running on {count} workers"),
+    "unknown": ("not located", "not located"),
+}
+
+
+def literal(text: str, limit: int = NAME_LENGTH) -> str:
+    r"""Return `text` on one line, at most `limit` long, what cannot be seen written as `\n` or `\u202e`."""
+    cut = text[: limit + 1]
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a span of time in its two largest units, `?` when it is not known."""
+    if seconds is None or seconds != seconds:  # noqa: PLR0124  # pandas turns None into NaN, the only such number
+        return UNKNOWN
+    whole = max(0, int(seconds))
+    if whole < 60:  # noqa: PLR2004  # seconds in a minute
+        return f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if not hours:
+        large, small, unit = f"{minutes} min", whole % 60, "s"
+    elif not days:
+        large, small, unit = f"{hours} h", minutes % 60, "min"
+    else:
+        large, small, unit = f"{days:,} d", hours % 24, "h"
+    return f"{large} {small} {unit}" if small else large
+
+
+def progress_of(chord: Chord) -> str:
+    """Return `3 of 8`, or `3 of ?` while the size is not known."""
+    return f"{chord.counted:,} of {UNKNOWN if chord.size is None else f'{chord.size:,}'}"
+
+
+def cause_of(chord: Chord) -> str:
+    """Return the first verdict in words, with the second where the evidence cannot decide between them."""
+    if not chord.verdicts:
+        return ""
+    first, *others = chord.verdicts
+    if first.certain:
+        return literal(first.summary, SENTENCE_LENGTH)
+    readings = [first, *_other_readings(first, others)]
+    return ", or: ".join(literal(verdict.summary, SENTENCE_LENGTH) for verdict in readings) + " (not certain)"
+
+
+def waits_for(sighting: Sighting, *, now: float) -> str:
+    """Say where the parts are that this chord still waits for: `2 in queue low, 1 nowhere`."""
+    chord = sighting.chord
+    callback = sighting.places.get(chord.callback.task_id or "")
+    complete = chord.size is not None and chord.counted >= chord.size
+    said: list[str] = []
+    if not complete:
+        header = [place for task_id, place in sighting.places.items() if task_id != chord.callback.task_id]
+        missing = len(chord.missing) if chord.size is None else chord.size - chord.counted
+        unlocated = max(0, missing - len(header))
+        said = _grouped([*header, *[Place(kind="unknown")] * unlocated], now=now)
+    if callback and (complete or callback.kind not in {"nowhere", "unknown"}):
+        said.append("the callback, " + _said_of([callback], now=now))
+    elif complete:
+        said.append("the callback")
+    return ", ".join(said) or UNKNOWN
+
+
+def _other_readings(first: Verdict, others: Iterable[Verdict]) -> list[Verdict]:
+    return [other for other in others if not other.certain and other.outcome == first.outcome][:1]
+
+
+def _grouped(places: Sequence[Place], *, now: float) -> list[str]:
+    by_kind: defaultdict[PlaceKind, list[Place]] = defaultdict(list)
+    for place in places:
+        by_kind[place.kind].append(place)
+    return [
+        f"{len(by_kind[kind]):,} {_said_of(by_kind[kind], now=now)}" for kind in _PLACES if kind in by_kind
+    ]
+
+
+def _said_of(places: Sequence[Place], *, now: float) -> str:
+    one, several = _PLACES[places[0].kind]
+    names = {place.name for place in places}
+    name = literal(names.pop() or UNKNOWN, PLACE_LENGTH) if len(names) == 1 else ""
+    text = one.format(name=name) if name else several.format(count=len(names))
+    due = min((place.eta for place in places if place.eta is not None and place.eta > now), default=None)
+    return text if due is None else f"{text} (due in {duration(due - now)})"
