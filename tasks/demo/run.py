@@ -89,6 +89,7 @@ class Demo:
             ports=self._ports,
             data=str(folder.path),
             prometheus_config=str(folder.path / "prometheus.yml"),
+            prometheus_data=str(folder.path / "prometheus"),
         )
         self._env = {**os.environ, **self._place.env, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self._programs = {

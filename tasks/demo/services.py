@@ -30,6 +30,7 @@ class Place:
     ports: Mapping[str, int]
     data: str
     prometheus_config: str
+    prometheus_data: str
 
     def address(self, name: str) -> str:
         """Return host:port of the service `name` as the others see it."""
@@ -149,7 +150,7 @@ def _prometheus(place: Place) -> Service:
         argv=(
             "prometheus",
             f"--config.file={place.prometheus_config}",
-            f"--storage.tsdb.path={place.data}/prometheus",
+            f"--storage.tsdb.path={place.prometheus_data}",
             f"--web.listen-address={place.bind}:{place.ports['prometheus']}",
         ),
         health=f"{root}/-/ready",

@@ -1,8 +1,8 @@
 """Starts the demo's processes, logs each to its own file, and ends them all.
 
-honcho's `Process` does the running: a session of its own for each, output relayed line by line, start and end
-reported. Its `Manager` is not used: it starts everything at once, ends everything in no order when one process
-ends, and keeps the main thread; here Redis must be up first and go last, and a lost service has to be named.
+honcho's `Process` does the running: a session of its own for each, output relayed line by line, start and
+end reported. Its `Manager` is not used: it starts everything at once, ends everything in no order when one
+process ends, and keeps the main thread; here Redis is up first and goes last, and a lost service is named.
 """
 
 from __future__ import annotations
