@@ -60,11 +60,10 @@ class ChordKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A chord as the task that sent it remembers it in its result's `children`."""
+    """A group or a chord's header as the task that sent it remembers it in its result's `children`."""
 
-    chord_id: str
-    callback_id: str
-    header_ids: tuple[str, ...]
+    group_id: str
+    task_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +101,21 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedPart:
+    """A part of a chord that the message of another task, the carrier, still holds.
+
+    A later step of a chain in the header, or an inner chord's body, which is a part of the outer chord.
+    """
+
+    chord_id: str
+    task_id: str
+    index: int | None
+    name: str | None
+    body: Body
+    carrier_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One task message in a queue, or delivered and not yet acknowledged (`delivered_at` set then)."""
 
@@ -122,7 +136,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """One queue of the broker. `consumers` counts the workers that say they read it, None if none was asked."""
+    """One queue of the broker. `consumers` counts the workers that say they read it, None if not asked."""
 
     name: str
     length: int
@@ -156,30 +170,60 @@ class Worker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a task is now. `name` is the queue's (queue, unacked) or the worker's (active, reserved, scheduled).
+    """Where a task is now.
 
-    nowhere: its id is known and in none of these. unknown: its id is not known, or not all places could be read.
+    `name` is the queue's (queue, unacked) or the worker's (active, reserved, scheduled).
+    nowhere: in none of these, in one look. unknown: not all places could be read.
     """
 
     kind: PlaceKind
     name: str | None = None
     since: float | None = None
     eta: float | None = None
-    attempt: int = 0
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlace:
+    """A task as the worker `hostname` holds it."""
+
+    hostname: str
+    task: WorkerTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumers:
     """Who reads the queues, as far as workers answered.
 
-    `asked` is False when no answer could be had (another transport, broker refused).
+    `asked_at` is None when they could not be asked (another transport, broker refused).
     `missing_since` tells, for queues that had a consumer and have none, since when.
     """
 
-    asked: bool = False
+    asked_at: float | None = None
     workers: tuple[Worker, ...] = ()
     missing_since: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, queue: str) -> tuple[str, ...]:
         """Return the host names of the workers that read `queue`."""
         return tuple(worker.hostname for worker in self.workers if queue in worker.queues)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChordEvidence:
+    """All that one look saw of one chord.
+
+    `messages` are those of its group id; `carried` its parts (by task id) that other tasks' messages still hold.
+    `metas`, `waiting` (messages by task id) and `held` (tasks at workers) cover all its tasks that were seen.
+    `everywhere` is True when all queues, `unacked` and the workers were read to the end: only then may a task
+    be said to be nowhere.
+    """
+
+    keys: ChordKeys
+    messages: tuple[Message, ...] = ()
+    carried: Mapping[str, EmbeddedPart] = field(default_factory=dict)
+    launch: Launch | None = None
+    metas: Mapping[str, TaskMeta] = field(default_factory=dict)
+    waiting: Mapping[str, Message] = field(default_factory=dict)
+    held: Mapping[str, WorkerPlace] = field(default_factory=dict)
+    callback_meta: TaskMeta | None = None
+    everywhere: bool = False

@@ -1,0 +1,365 @@
+"""One function per cause: each looks for its own sign and says nothing without it. Pure.
+
+`diagnose` asks them in the order in which a person should read the answers: what never ends by itself first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from chordwatch.diagnosis.causes import CAUSES
+from chordwatch.evidence.facts import Consumers, Place
+from chordwatch.model import Chord, HeaderTask, Verdict
+from chordwatch.text import plain
+
+#: A queue that lost its last consumer this short ago is one of a rolling restart.
+RESTART_SECONDS = 30.0
+#: A scheduled task is late when its time has passed by this much.
+SLACK_SECONDS = 10.0
+#: A verdict names so many tasks one by one; the rest is counted.
+_NAMED = 5
+#: These have causes of their own.
+_NOT_RAISED = ("WorkerLostError", "TaskRevokedError")
+_NOT_THE_CALLBACKS = ("ChordError", "NotRegistered")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A chord with what bears on it; `now` in Unix seconds."""
+
+    chord: Chord
+    places: Mapping[str, Place]
+    consumers: Consumers
+    now: float
+
+    def waiting_in(self, *kinds: str) -> dict[str, Place]:
+        """Return the places of the tasks that are in such a place."""
+        return {task_id: place for task_id, place in self.places.items() if place.kind in kinds}
+
+    def described(self, task_id: str) -> str:
+        """Return how a person would call the task."""
+        if task_id == self.chord.callback.task_id:
+            return f"the callback {_name(self.chord.callback.name)} {plain(task_id)}"
+        task = next((task for task in self.chord.header if task.task_id == task_id), None)
+        if task is None:
+            return plain(task_id)
+        index = "" if task.index is None else f" (index {task.index})"
+        return f"{_name(task.name)}{index} {plain(task_id)}"
+
+
+def diagnose(
+    chord: Chord, places: Mapping[str, Place], consumers: Consumers, now: float
+) -> tuple[Verdict, ...]:
+    """Return what holds the chord, the root cause first; nothing where the evidence names no cause."""
+    case = Case(chord=chord, places=places, consumers=consumers, now=now)
+    return tuple(verdict for rule in RULES for verdict in rule(case))
+
+
+def queue_unconsumed(case: Case) -> Iterator[Verdict]:
+    """Header tasks in a queue that none of the workers reads."""
+    for queue, tasks in _unread(case).items():
+        tasks = [task for task in tasks if task != case.chord.callback.task_id]
+        if tasks:
+            yield _unconsumed(
+                case, "queue_unconsumed", queue, tasks, f"{_tasks(len(tasks))} of the header wait"
+            )
+
+
+def callback_queue_unconsumed(case: Case) -> Iterator[Verdict]:
+    """The callback in a queue that none of the workers reads."""
+    callback = case.chord.callback
+    for queue, tasks in _unread(case).items():
+        if callback.task_id in tasks:
+            what = f"The callback {_name(callback.name)} waits"
+            yield _unconsumed(case, "callback_queue_unconsumed", queue, [callback.task_id], what)
+
+
+def no_workers(case: Case) -> Iterator[Verdict]:
+    """Tasks in queues, and no worker at all that answers."""
+    queued = case.waiting_in("queue")
+    if not queued or case.consumers.asked_at is None or case.consumers.workers:
+        return
+    lost = [case.consumers.missing_since.get(place.name or "") for place in queued.values()]
+    if any(since and case.consumers.asked_at - since < RESTART_SECONDS for since in lost):
+        return
+    queues = sorted({plain(place.name or "") for place in queued.values()})
+    yield _verdict(
+        case,
+        "no_workers",
+        tasks=list(queued),
+        summary=f"{_tasks(len(queued))} wait in {', '.join(queues)}, and no worker is online.",
+        evidence=[
+            f"No worker answered an inspect at {_clock(case.consumers.asked_at)}.",
+            *_where(case, list(queued)),
+        ],
+        question="Does a worker run that is too busy to answer (solo or gevent pool), or under another "
+        "control_exchange?",
+        since=_since(case),
+    )
+
+
+def header_failed(case: Case) -> Iterator[Verdict]:
+    """A counted part raised: Celery gives the callback a ChordError when all parts are counted."""
+    failed = [task for task in case.chord.header if _raised(task)]
+    if not failed or case.chord.state == "succeeded":
+        return
+    first = failed[0]
+    ends = "the callback will not run" if case.chord.state == "open" else "the callback did not run"
+    yield _verdict(
+        case,
+        "header_failed",
+        tasks=[task.task_id for task in failed if task.task_id],
+        summary=f"{_name(first.name)} failed with {plain(first.error or 'an error', 120)}; {ends}.",
+        evidence=[
+            f"{case.described(task.task_id or '')} ended with {plain(task.error or 'an error', 200)}."
+            for task in failed[:_NAMED]
+        ]
+        + _rest(len(failed)),
+        since=min((task.finished_at for task in failed if task.finished_at), default=None),
+    )
+
+
+def callback_failed(case: Case) -> Iterator[Verdict]:
+    """The callback itself raised."""
+    callback = case.chord.callback
+    error = callback.error or ""
+    if callback.state != "failed" or error.startswith(_NOT_THE_CALLBACKS):
+        return
+    yield _verdict(
+        case,
+        "callback_failed",
+        tasks=[callback.task_id or ""],
+        summary=f"The callback {_name(callback.name)} failed with {plain(error or 'an error', 120)}.",
+        evidence=[f"Its stored result is a failure: {plain(error or 'unreadable', 200)}."],
+        since=callback.finished_at,
+    )
+
+
+def retry_scheduled(case: Case) -> Iterator[Verdict]:
+    """Tasks that wait for the time of their next attempt."""
+    tasks = {task_id: place for task_id, place in _scheduled(case).items() if place.attempt}
+    if tasks:
+        yield from _timed(case, "retry_scheduled", tasks, "a retry")
+
+
+def eta_scheduled(case: Case) -> Iterator[Verdict]:
+    """Tasks that were sent with an ETA or a countdown."""
+    tasks = {task_id: place for task_id, place in _scheduled(case).items() if not place.attempt}
+    if tasks:
+        yield from _timed(case, "eta_scheduled", tasks, "its ETA")
+
+
+def queued(case: Case) -> Iterator[Verdict]:
+    """Tasks in queues that workers read, or taken by a worker whose slots are full."""
+    scheduled = _scheduled(case)
+    for queue, tasks in _by_queue(case).items():
+        waiting = [task for task in tasks if task not in scheduled]
+        readers = case.consumers.of(queue)
+        if waiting and (readers or _restarting(case, queue)):
+            who = _listed([plain(r) for r in readers]) or "a worker that was there until just now"
+            yield _verdict(
+                case,
+                "queued",
+                tasks=waiting,
+                summary=f"{_tasks(len(waiting))} wait in queue {plain(queue)}, which {who} reads.",
+                evidence=_where(case, waiting),
+                since=_since(case),
+            )
+    for worker, tasks in _grouped(case.waiting_in("reserved")).items():
+        yield _verdict(
+            case,
+            "queued",
+            tasks=tasks,
+            summary=f"{_tasks(len(tasks))} wait for a free slot of worker {plain(worker)}.",
+            evidence=_where(case, tasks),
+            since=_since(case),
+        )
+
+
+def header_running(case: Case) -> Iterator[Verdict]:
+    """Header tasks that a worker says it runs."""
+    callback = case.chord.callback.task_id
+    running = {task: place for task, place in case.waiting_in("active").items() if task != callback}
+    if running:
+        workers = _listed(sorted({plain(place.name or "") for place in running.values()}))
+        yield _verdict(
+            case,
+            "header_running",
+            tasks=list(running),
+            summary=f"{_tasks(len(running))} run on {workers}.",
+            evidence=_where(case, list(running)),
+            since=min((place.since for place in running.values() if place.since), default=None),
+        )
+
+
+#: What never ends by itself, what ends badly, what ends later, what is well.
+RULES: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
+    queue_unconsumed,
+    callback_queue_unconsumed,
+    no_workers,
+    header_failed,
+    callback_failed,
+    retry_scheduled,
+    eta_scheduled,
+    queued,
+    header_running,
+)
+
+
+def _unread(case: Case) -> dict[str, list[str]]:
+    """Return the tasks in queues that no worker reads, while there are workers, by queue."""
+    if not case.consumers.workers:
+        return {}
+    queues = _by_queue(case)
+    return {q: tasks for q, tasks in queues.items() if not case.consumers.of(q) and not _restarting(case, q)}
+
+
+def _by_queue(case: Case) -> dict[str, list[str]]:
+    return _grouped(case.waiting_in("queue"))
+
+
+def _grouped(places: Mapping[str, Place]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for task_id, place in places.items():
+        grouped[place.name or ""].append(task_id)
+    return grouped
+
+
+def _restarting(case: Case, queue: str) -> bool:
+    since, asked_at = case.consumers.missing_since.get(queue), case.consumers.asked_at
+    return since is not None and asked_at is not None and asked_at - since < RESTART_SECONDS
+
+
+def _scheduled(case: Case) -> dict[str, Place]:
+    """Return the tasks that a worker holds back until their time, and those on the way to one that reads."""
+    held = case.waiting_in("scheduled", "unacked")
+    coming = {t: p for t, p in case.waiting_in("queue").items() if case.consumers.of(p.name or "")}
+    timed = {t: p for t, p in {**held, **coming}.items() if p.eta is not None}
+    # In a queue, an ETA that has passed makes no difference any more.
+    return {t: p for t, p in timed.items() if p.kind != "queue" or (p.eta or 0) > case.now}
+
+
+def _timed(case: Case, cause: str, tasks: Mapping[str, Place], what: str) -> Iterator[Verdict]:
+    due = max(place.eta for place in tasks.values() if place.eta is not None)
+    verdict = _verdict(
+        case,
+        cause,
+        tasks=list(tasks),
+        summary=f"{_tasks(len(tasks))} wait for {what}, due {_clock(due)}.",
+        evidence=_where(case, list(tasks)),
+        certain=all(place.kind != "unacked" for place in tasks.values()),
+        question="Is the worker alive that took it? It did not name the task among those it holds back.",
+        since=min((place.since for place in tasks.values() if place.since), default=_since(case)),
+        recovers_at=due,
+    )
+    yield replace(verdict, outcome="late") if case.now > due + SLACK_SECONDS else verdict
+
+
+def _unconsumed(case: Case, cause: str, queue: str, tasks: list[str], what: str) -> Verdict:
+    workers = _listed([f"{plain(w.hostname)} ({_queues(w.queues)})" for w in case.consumers.workers])
+    return _verdict(
+        case,
+        cause,
+        tasks=tasks,
+        summary=f"{what} in queue {plain(queue)}, which no worker reads.",
+        evidence=[*_where(case, tasks), f"Online at {_clock(case.consumers.asked_at)}: {workers}."],
+        question=f"Does a worker that is too busy to answer read {plain(queue)}?",
+        since=case.consumers.missing_since.get(queue) or _since(case),
+    )
+
+
+def _verdict(
+    case: Case,
+    cause: str,
+    *,
+    tasks: list[str],
+    summary: str,
+    evidence: list[str],
+    certain: bool | None = None,
+    question: str | None = None,
+    since: float | None = None,
+    recovers_at: float | None = None,
+) -> Verdict:
+    """Build a verdict of a catalogued cause. With a question and nothing said, it is not certain."""
+    entry = CAUSES[cause]
+    sure = question is None if certain is None else certain
+    return Verdict(
+        cause=cause,
+        outcome=entry.outcome,
+        certain=sure,
+        tasks=tuple(tasks),
+        summary=summary[:1].upper() + summary[1:],
+        evidence=tuple(evidence),
+        remedy=entry.remedy.replace("QUEUE", _first_queue(case, tasks)).replace(
+            " ID.", f" {case.chord.chord_id}."
+        ),
+        question=None if sure else question,
+        since=since,
+        recovers_at=recovers_at,
+        docs=entry.docs,
+    )
+
+
+def _where(case: Case, tasks: list[str]) -> list[str]:
+    lines = [f"{case.described(task)} is {_place(case.places[task])}." for task in tasks[:_NAMED]]
+    return [line[:1].upper() + line[1:] for line in lines] + _rest(len(tasks))
+
+
+def _place(place: Place) -> str:
+    name, eta = plain(place.name or "?"), f", due {_clock(place.eta)}" if place.eta else ""
+    attempt = f", attempt {place.attempt + 1}" if place.attempt else ""
+    match place.kind:
+        case "queue":
+            where = f"in queue {name}"
+        case "unacked":
+            where = f"delivered from queue {name} at {_clock(place.since)} and not acknowledged"
+        case "active":
+            where = f"running on {name} since {_clock(place.since)}"
+        case "reserved":
+            where = f"received by {name}, not started"
+        case _:
+            where = f"held back by {name}"
+    return where + attempt + eta
+
+
+def _rest(number: int) -> list[str]:
+    return [f"And {number - _NAMED:,} more."] if number > _NAMED else []
+
+
+def _raised(task: HeaderTask) -> bool:
+    return task.counted and task.state == "failed" and not (task.error or "").startswith(_NOT_RAISED)
+
+
+def _since(case: Case) -> float | None:
+    return case.chord.progressed_at or case.chord.opened_at
+
+
+def _first_queue(case: Case, tasks: list[str]) -> str:
+    place = case.places.get(tasks[0]) if tasks else None
+    return plain(place.name) if place and place.name else "QUEUE"
+
+
+def _tasks(number: int) -> str:
+    return "1 task" if number == 1 else f"{number:,} tasks"
+
+
+def _name(name: str | None) -> str:
+    return plain(name) if name else "a task of unknown name"
+
+
+def _queues(queues: tuple[str, ...]) -> str:
+    return "reads " + _listed([plain(queue) for queue in queues]) if queues else "reads nothing"
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _clock(moment: float | None) -> str:
+    if moment is None:
+        return "an unknown time"
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

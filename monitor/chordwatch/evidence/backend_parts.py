@@ -1,0 +1,193 @@
+"""The counted parts of a chord: `.j` (zset by index, or list) with `.d` (ids with index, Celery 5.7).
+
+Used by `backend` only. Values hold the tasks' results, so they are fetched in chunks of bounded size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from chordwatch.evidence.budget import Budget, Gaps
+from chordwatch.evidence.decode import (
+    MAX_BYTES,
+    UndecodableError,
+    as_bytes,
+    as_dict,
+    as_list,
+    as_text,
+    decoded,
+    load,
+)
+from chordwatch.evidence.facts import ChordKeys, Part
+from chordwatch.model import ERROR_LENGTH, TaskState
+
+#: How much one command may fetch. Redis copies 1 MB in well under a millisecond.
+CHUNK_BYTES = 1024 * 1024
+CHUNK_ENTRIES = 1000
+
+#: Celery's states; a user's own state (`update_state`) is one of a running task.
+STATES: dict[str, TaskState] = {
+    "PENDING": "unknown",
+    "RECEIVED": "received",
+    "STARTED": "started",
+    "RETRY": "retrying",
+    "SUCCESS": "succeeded",
+    "FAILURE": "failed",
+    "REVOKED": "revoked",
+    "REJECTED": "rejected",
+    "IGNORED": "ignored",
+}
+
+
+class PartsReader:
+    """Reads `.j` and `.d`. Redis errors pass through to `backend`, which names the server."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def fill(
+        self, found: dict[str, ChordKeys], key: Callable[[str, bytes], bytes], budget: Budget, gaps: Gaps
+    ) -> None:
+        """Put the parts into those of `found` that have any, small ones many at a time."""
+        with_parts = [chord_id for chord_id, keys in found.items() if keys.counted]
+        sizes = self._memory([key(chord_id, b".j") for chord_id in with_parts])
+        small = [c for c, size in zip(with_parts, sizes, strict=True) if size and size <= CHUNK_BYTES // 20]
+        for chord_id, parts in self._small(small, key, gaps).items():
+            found[chord_id] = replace(found[chord_id], parts=parts)
+        for chord_id, size in zip(with_parts, sizes, strict=True):
+            if found[chord_id].parts:
+                continue
+            parts = self._large(key(chord_id, b".j"), key(chord_id, b".d"), size, budget, gaps)
+            complete = len(parts) >= found[chord_id].counted
+            found[chord_id] = replace(found[chord_id], parts=parts, parts_complete=complete)
+
+    def entries(
+        self, parts_key: bytes, ids_key: bytes, budget: Budget, gaps: Gaps
+    ) -> Iterator[dict[str, Any]]:
+        """Yield every readable entry with its result: index, task_id, state, result."""
+        size = self._memory([parts_key])[0]
+        indexes: dict[str, int | None] | None = None
+        for value, score in self._chunks(parts_key, size, budget, gaps):
+            entry = read_entry(value, gaps)
+            if entry is None:
+                continue
+            _, task_id, state, result = entry
+            if score is None and indexes is None:
+                indexes = {part.task_id: part.index for part in self._ids(ids_key)}
+            index = score_index(score) if score is not None else (indexes or {}).get(task_id)
+            yield {"index": index, "task_id": task_id, "state": state, "result": result}
+
+    def _small(
+        self, chord_ids: list[str], key: Callable[[str, bytes], bytes], gaps: Gaps
+    ) -> dict[str, tuple[Part, ...]]:
+        pipe = self._client.pipeline(transaction=False)
+        for chord_id in chord_ids:
+            pipe.zrange(key(chord_id, b".j"), 0, CHUNK_ENTRIES, withscores=True)
+        answers = pipe.execute(raise_on_error=False)
+        return {
+            chord_id: tuple(part for value, score in rows if (part := _part(value, score, gaps)))
+            for chord_id, rows in zip(chord_ids, answers, strict=True)
+            if not isinstance(rows, Exception) and len(rows) <= CHUNK_ENTRIES
+        }
+
+    def _large(
+        self, parts_key: bytes, ids_key: bytes, size: int | None, budget: Budget, gaps: Gaps
+    ) -> tuple[Part, ...]:
+        parts: list[Part] = []
+        unindexed = False
+        for value, score in self._chunks(parts_key, size, budget, gaps):
+            part = _part(value, score, gaps)
+            if part:
+                parts.append(part)
+                unindexed = unindexed or score is None
+        if not parts:
+            return tuple(self._ids(ids_key))
+        if unindexed:
+            indexes = {part.task_id: part.index for part in self._ids(ids_key)}
+            parts = [replace(part, index=indexes.get(part.task_id)) for part in parts]
+        return tuple(parts)
+
+    def _chunks(
+        self, key: bytes, size: int | None, budget: Budget, gaps: Gaps
+    ) -> Iterator[tuple[bytes, float | None]]:
+        """Yield (value, score) of the zset, (value, None) of the list, chunk by chunk within `budget`."""
+        ordered = as_bytes(self._client.type(key)) == b"zset"
+        total = int(self._client.zcard(key) if ordered else self._client.llen(key))
+        average = (size or 0) // max(total, 1)
+        if average > MAX_BYTES:
+            gaps.skip("part with an oversized result")
+            return
+        step = max(1, min(CHUNK_ENTRIES, CHUNK_BYTES // max(average, 1)))
+        for start in range(0, total, step):
+            if budget.spent:
+                gaps.note(
+                    f"Time ran out after {start:,} of {total:,} counted parts of one chord.", partial=True
+                )
+                return
+            stop = start + step - 1
+            if ordered:
+                yield from self._client.zrange(key, start, stop, withscores=True)
+            else:
+                yield from ((value, None) for value in self._client.lrange(key, start, stop))
+
+    def _ids(self, key: bytes) -> Iterator[Part]:
+        """Yield the members of `.d`, which are `task id:index`; absent before Celery 5.7."""
+        if as_bytes(self._client.type(key)) != b"set":
+            return
+        for member in self._client.sscan_iter(key, count=CHUNK_ENTRIES):
+            task_id, _, index = decoded(as_bytes(member)).rpartition(":")
+            yield Part(index=int(index) if index.isdigit() else None, task_id=task_id)
+
+    def _memory(self, keys: list[bytes]) -> list[int | None]:
+        """Return the bytes each key takes; None where the server does not tell (ACL, a managed Redis)."""
+        pipe = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipe.memory_usage(key)
+        answers = pipe.execute(raise_on_error=False) if keys else []
+        return [answer if isinstance(answer, int) else None for answer in answers]
+
+
+def read_entry(value: object, gaps: Gaps) -> tuple[int, str, str, object] | None:
+    """Return `[1, task id, state, result]` as Celery encodes a part; None, counted, for anything else."""
+    raw = as_bytes(value)
+    if len(raw) > MAX_BYTES:
+        gaps.skip("part with an oversized result")
+        return None
+    try:
+        entry = as_list(load(raw))
+    except UndecodableError as exc:
+        gaps.skip(f"{exc} among the counted parts")
+        return None
+    if len(entry) != 4 or not as_text(entry[1]) or not as_text(entry[2]):  # noqa: PLR2004  # see above
+        gaps.skip("foreign entry among the counted parts")
+        return None
+    return entry[0], entry[1], entry[2], entry[3]
+
+
+def error_of(result: object) -> tuple[str | None, str | None]:
+    """Return the type's name and the shortened text of a stored exception; the text holds the type."""
+    stored = as_dict(result)
+    kind = as_text(stored.get("exc_type"))
+    if not kind:
+        return None, None
+    message = stored.get("exc_message")
+    text = ", ".join(str(item) for item in message) if isinstance(message, list) else str(message or "")
+    return kind, (f"{kind}: {text}" if text else kind)[:ERROR_LENGTH]
+
+
+def score_index(score: float) -> int | None:
+    """Return a zset score as header index; Celery scores a part without `group_index` +inf."""
+    return int(score) if math.isfinite(score) else None
+
+
+def _part(value: object, score: float | None, gaps: Gaps) -> Part | None:
+    entry = read_entry(value, gaps)
+    if entry is None:
+        return None
+    _, task_id, state, result = entry
+    kind, text = error_of(result) if state in ("FAILURE", "REVOKED") else (None, None)
+    index = score_index(score) if score is not None else None
+    return Part(index=index, task_id=task_id, state=STATES.get(state, "started"), error_type=kind, error=text)

@@ -1,0 +1,111 @@
+"""Task messages of Celery's protocol 2 as kombu's virtual transports store them. Pure, never unpickles.
+
+Checked against Celery and kombu 5.4 to 5.7 (`celery/app/amqp.py`, `kombu/transport/virtual/base.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chordwatch.evidence.budget import Gaps
+from chordwatch.evidence.decode import (
+    MAX_BYTES,
+    UndecodableError,
+    as_dict,
+    as_int,
+    as_list,
+    as_text,
+    as_time,
+    load_body,
+    load_json,
+)
+from chordwatch.evidence.facts import Body, EmbeddedPart, Message
+from chordwatch.evidence.signatures import chain_ids, embedded_parts, read_body
+
+
+class MessageReader:
+    """Turns stored messages into facts. Header tasks of one chord embed the same callback: it is read once.
+
+    `parts` collects what messages still carry for later (steps of header chains, bodies of inner chords), by
+    task id; `carriers` the task ids of those messages.
+    """
+
+    def __init__(self, gaps: Gaps) -> None:
+        self._gaps = gaps
+        self._bodies: dict[str, Body | None] = {}
+        self.parts: dict[str, EmbeddedPart] = {}
+        self.carriers: set[str] = set()
+
+    def read(
+        self, raw: bytes | str, queue: str, *, unacked: bool = False, delivered_at: float | None = None
+    ) -> Message | None:
+        """Return one queued message; None, counted, when it is not a task message that can be read."""
+        if len(raw) > MAX_BYTES:
+            self._gaps.skip("oversized message")
+            return None
+        try:
+            message = as_dict(load_json(raw))
+        except UndecodableError:
+            self._gaps.skip("damaged message")
+            return None
+        return self._task(message, queue, unacked=unacked, delivered_at=delivered_at)
+
+    def read_unacked(
+        self, raw: bytes | str, queue_of: Callable[[str], str], delivered_at: float | None
+    ) -> Message | None:
+        """Return one delivered message: `[message, exchange, routing key]` in the hash `unacked`."""
+        if len(raw) > MAX_BYTES:
+            self._gaps.skip("oversized message")
+            return None
+        try:
+            entry = as_list(load_json(raw))
+        except UndecodableError:
+            entry = []
+        if len(entry) != 3:  # noqa: PLR2004  # see above
+            self._gaps.skip("damaged message")
+            return None
+        queue = queue_of(as_text(entry[2]) or as_text(entry[1]) or "")
+        return self._task(as_dict(entry[0]), queue, unacked=True, delivered_at=delivered_at)
+
+    def _task(
+        self, message: dict[str, Any], queue: str, *, unacked: bool, delivered_at: float | None
+    ) -> Message | None:
+        headers = as_dict(message.get("headers"))
+        task_id, group_id = as_text(headers.get("id")), as_text(headers.get("group"))
+        if not task_id:
+            self._gaps.skip("message that is no Celery task (protocol 2)")
+            return None
+        embed = self._embed(message, task_id, group_id)
+        return Message(
+            task_id=task_id,
+            name=as_text(headers.get("task")),
+            queue=queue,
+            group_id=group_id,
+            index=as_int(headers.get("group_index")),
+            attempt=as_int(headers.get("retries")) or 0,
+            eta=as_time(headers.get("eta")),
+            root_id=as_text(headers.get("root_id")),
+            parent_id=as_text(headers.get("parent_id")),
+            body=self._bodies.get(group_id) if group_id else None,
+            unacked=unacked,
+            delivered_at=delivered_at,
+            chain_ids=chain_ids(embed),
+        )
+
+    def _embed(self, message: dict[str, Any], task_id: str, group_id: str | None) -> dict[str, Any]:
+        """Return what the message's body embeds beside its arguments; nothing when that is known already."""
+        if group_id and self._bodies.get(group_id):
+            return {}
+        try:
+            body = as_list(load_body(message))
+        except UndecodableError as exc:
+            self._gaps.skip(str(exc))
+            return {}
+        embed = as_dict(body[2]) if len(body) == 3 else {}  # noqa: PLR2004  # args, kwargs, embed
+        if group_id:
+            self._bodies[group_id] = read_body(embed.get("chord"))
+        for part in embedded_parts(embed, task_id):
+            self.parts[part.task_id] = part
+            self.carriers.add(task_id)
+        return embed

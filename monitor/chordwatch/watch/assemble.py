@@ -1,0 +1,264 @@
+"""One chord out of what was seen of it. Pure: evidence in, chord and places out; verdicts are added by diagnosis.
+
+How Celery counts stands in `celery/backends/redis.py`; checked against 5.4 to 5.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chordwatch.evidence.facts import Body, ChordEvidence, Message, Part, Place, TaskMeta
+from chordwatch.model import (
+    FINISHED,
+    Callback,
+    Chord,
+    ChordState,
+    Errback,
+    HeaderTask,
+    MissingPart,
+    TaskState,
+)
+from chordwatch.watch.look import Sighting
+
+_FAILED: frozenset[TaskState] = frozenset({"failed", "revoked"})
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one header task: where it stands in the header, and its name."""
+
+    index: int | None = None
+    name: str | None = None
+
+
+def assemble(evidence: ChordEvidence) -> Sighting:
+    """Return the chord as far as it was seen, without verdicts, with the places of what is not counted."""
+    keys = evidence.keys
+    body = find_body(evidence)
+    parts = {part.task_id: part for part in keys.parts}
+    known = _known_tasks(evidence, body)
+    callback, callback_place = _callback(evidence, body)
+    state = _state(evidence, callback)
+    places = (
+        {}
+        if state in FINISHED
+        else {task_id: place_of(task_id, evidence) for task_id in known.keys() - parts}
+    )
+    if callback.task_id and callback_place:
+        places[callback.task_id] = callback_place
+    header = tuple(_header(evidence, known, parts, places))
+    finished = [task.finished_at for task in header if task.finished_at]
+    family = _family(evidence, known)
+    chord = Chord(
+        chord_id=keys.chord_id,
+        state=state,
+        health="ok",
+        size=_size(evidence),
+        counted=keys.counted or (len(known) if state == "succeeded" else 0),
+        missing=() if state == "succeeded" else tuple(_missing(evidence, known, parts)),
+        callback=callback,
+        header=header,
+        errbacks=tuple(
+            Errback(task_id=task_id, name=name) for task_id, name in (body.errbacks if body else ())
+        ),
+        opened_at=keys.touched_at if keys.size is not None and not keys.counted else None,
+        progressed_at=max((*finished, *([keys.touched_at] if keys.touched_at else [])), default=None),
+        finished_at=_finished_at(state, evidence, callback),
+        evidence_expires_at=keys.expires_at,
+        root_id=family.root_id if isinstance(family, Message) else None,
+        parent_id=_parent(family),
+    )
+    return Sighting(chord=chord, places=places)
+
+
+def find_body(evidence: ChordEvidence) -> Body | None:
+    """Return the callback as any message of the chord embeds it."""
+    bodies = (*(m.body for m in evidence.messages), *(part.body for part in evidence.carried.values()))
+    return next((body for body in bodies if body), None)
+
+
+def place_of(task_id: str, evidence: ChordEvidence) -> Place:
+    """Return where a task is now; a part that another task's message carries is where that task is."""
+    part = evidence.carried.get(task_id)
+    carrier = part.carrier_id if part else task_id
+    message, held = evidence.waiting.get(carrier), evidence.held.get(carrier)
+    if held:
+        task = held.task
+        return Place(
+            kind=task.kind,
+            name=held.hostname,
+            since=task.started_at,
+            eta=task.eta,
+            attempt=message.attempt if message else None,
+        )
+    if message:
+        return Place(
+            kind="unacked" if message.unacked else "queue",
+            name=message.queue,
+            since=message.delivered_at,
+            eta=message.eta,
+            attempt=message.attempt,
+        )
+    return Place(kind="nowhere" if evidence.everywhere else "unknown")
+
+
+def _known_tasks(evidence: ChordEvidence, body: Body | None) -> dict[str, _Known]:
+    """Return the header tasks whose ids are known, the counted ones among them, with index and name."""
+    callback = evidence.callback_meta
+    not_header = {*(body.task_ids if body else ()), body and body.task_id, callback and callback.task_id}
+    known: dict[str, _Known] = {}
+    for task_id, index, name in _signs(evidence):
+        if task_id not in not_header:
+            task = known.setdefault(task_id, _Known())
+            task.index = index if task.index is None else task.index
+            task.name = task.name or name
+    for task_id, task in known.items():
+        held, meta = evidence.held.get(task_id), evidence.metas.get(task_id)
+        task.name = task.name or (held.task.name if held else None) or (meta.name if meta else None)
+    return known
+
+
+def _signs(evidence: ChordEvidence) -> Iterator[tuple[str, int | None, str | None]]:
+    """Yield id, index and name of header tasks as each kind of evidence knows them."""
+    for part in evidence.keys.parts:
+        yield part.task_id, part.index, None
+    for message in evidence.messages:
+        if not is_callback(message):
+            yield message.task_id, message.index, message.name
+    for embedded in evidence.carried.values():
+        yield embedded.task_id, embedded.index, embedded.name
+    for task_id in evidence.keys.members:
+        yield task_id, None, None  # in a complex header the index restarts in every inner group
+    if evidence.launch and not evidence.keys.members:
+        yield from ((task_id, index, None) for index, task_id in enumerate(evidence.launch.task_ids))
+    for meta in evidence.metas.values():
+        if meta.group_id == evidence.keys.chord_id:
+            yield meta.task_id, None, meta.name
+
+
+def is_callback(message: Message) -> bool:
+    """Whether a message of a chord's group id is its callback's: the group set, no index, nothing embedded."""
+    return message.index is None and message.body is None
+
+
+def _size(evidence: ChordEvidence) -> int | None:
+    total = evidence.keys.total
+    if total is None and evidence.launch and not evidence.keys.members:
+        return len(evidence.launch.task_ids) + evidence.keys.added
+    return total
+
+
+def _state(evidence: ChordEvidence, callback: Callback) -> ChordState:
+    keys = evidence.keys
+    if callback.state == "succeeded":
+        return "succeeded"
+    if callback.state == "failed" or (callback.state == "revoked" and keys.claim == "done"):
+        return "failed"
+    # Celery 5.7 deletes the size when it raises ChordError; 5.4 to 5.6 leave it.
+    over = keys.size is None or keys.counted >= (keys.total or 0)
+    if over and any(part.state in _FAILED for part in keys.parts):
+        return "failed"
+    return "open"
+
+
+def _callback(evidence: ChordEvidence, body: Body | None) -> tuple[Callback, Place | None]:
+    published = next((m for m in evidence.messages if is_callback(m)), None)
+    meta = evidence.callback_meta
+    task_id = next((x.task_id for x in (body, published, meta) if x and x.task_id), None)
+    name = next((x.name for x in (body, published, meta) if x and x.name), None)
+    queue = next((x.queue for x in (published, meta, body) if x and x.queue), None)
+    if task_id is None:
+        return Callback(name=name, queue=queue), None
+    waits_as = published.task_id if published else task_id
+    place = place_of(waits_as, evidence)
+    held = evidence.held.get(waits_as)
+    state = _state_of(meta, place)
+    return Callback(
+        task_id=task_id,
+        name=name or (held.task.name if held else None),
+        state=state,
+        queue=queue,
+        worker=place.name if held else (meta.worker if meta else None),
+        attempt=published.attempt if published else (meta.attempt if meta else None),
+        started_at=place.since if place.kind == "active" else None,
+        finished_at=meta.finished_at if meta else None,
+        error=meta.error if meta else None,
+    ), place if place.kind in ("queue", "unacked", "active", "reserved", "scheduled") else None
+
+
+def _header(
+    evidence: ChordEvidence, known: dict[str, _Known], parts: dict[str, Part], places: dict[str, Place]
+) -> Iterator[HeaderTask]:
+    order = sorted(known.items(), key=lambda item: (item[1].index is None, item[1].index or 0))
+    for task_id, task in order:
+        part, meta = parts.get(task_id), evidence.metas.get(task_id)
+        place = places.get(task_id, Place(kind="unknown"))
+        at_worker = place.kind in ("active", "reserved", "scheduled")
+        yield HeaderTask(
+            index=task.index,
+            task_id=task_id,
+            name=task.name,
+            state=part.state if part and part.state != "unknown" else _state_of(meta, place),
+            queue=place.name if place.kind in ("queue", "unacked") else (meta.queue if meta else None),
+            worker=place.name if at_worker else (meta.worker if meta else None),
+            attempt=meta.attempt if meta and meta.attempt is not None else place.attempt,
+            started_at=place.since if place.kind == "active" else None,
+            finished_at=meta.finished_at if meta else None,
+            counted=part is not None,
+            error=(part.error if part else None) or (meta.error if meta else None),
+        )
+
+
+def _state_of(meta: TaskMeta | None, place: Place) -> TaskState:
+    """Return a task's state: its final result, else where it is, else what its last result says."""
+    if meta and meta.state in ("succeeded", "failed", "revoked", "rejected", "ignored"):
+        return meta.state
+    if place.kind == "active":
+        return "started"
+    if place.attempt or (meta and meta.state == "retrying"):
+        return "retrying"
+    if place.kind in ("reserved", "scheduled", "unacked"):
+        return "received"
+    if place.kind == "queue":
+        return "published"
+    return meta.state if meta else "unknown"
+
+
+def _missing(
+    evidence: ChordEvidence, known: dict[str, _Known], parts: dict[str, Part]
+) -> Iterator[MissingPart]:
+    """Yield what is not counted: known tasks, then indexes nobody was seen for, then parts without any sign."""
+    keys = evidence.keys
+    if not keys.parts_complete:
+        return
+    uncounted = {task_id: task for task_id, task in known.items() if task_id not in parts}
+    for task_id, task in uncounted.items():
+        yield MissingPart(index=task.index, task_id=task_id, name=task.name)
+    seen = [task.index for task in known.values() if task.index is not None]
+    flat = not keys.members and len(seen) - len(set(seen)) <= keys.added
+    end = keys.size if keys.size is not None else max(seen, default=-1) + 1
+    unseen = sorted(set(range(end)) - set(seen)) if flat else []
+    size = _size(evidence)
+    rest = len(unseen) if size is None else max(0, size - keys.counted - len(uncounted))
+    for index in unseen[:rest]:
+        yield MissingPart(index=index)
+    for _ in range(rest - len(unseen)):
+        yield MissingPart(index=None)
+
+
+def _finished_at(state: ChordState, evidence: ChordEvidence, callback: Callback) -> float | None:
+    if state not in FINISHED:
+        return None
+    return callback.finished_at or evidence.keys.touched_at
+
+
+def _family(evidence: ChordEvidence, known: dict[str, _Known]) -> Message | TaskMeta | None:
+    """Return a header task's message or result: any one knows its root and parent."""
+    headers = (message for message in evidence.messages if not is_callback(message))
+    return next(headers, next((evidence.metas[t] for t in known if t in evidence.metas), None))
+
+
+def _parent(family: Message | TaskMeta | None) -> str | None:
+    """Return the task that sent the chord; a retried task names itself as its parent."""
+    return family.parent_id if family and family.parent_id != family.task_id else None

@@ -1,0 +1,62 @@
+"""Which stored results belong together: header tasks by their group id, callbacks by their descent. Pure.
+
+Celery stores no link from a callback to its chord, but three facts give it away (Celery 5.4 to 5.7):
+a callback's parent is the header task that finished last; that task's stored children do not name it, as they
+are written before the callback is published; and a callback that ended in ChordError quotes a header task's id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from chordwatch.evidence.facts import TaskMeta
+
+_DEPENDENCY = re.compile(r"^ChordError: Dependency (\S+) raised ")
+#: Chains of parents are followed so far; a hostile one could be a ring.
+_MAX_STEPS = 1000
+
+
+def by_group(metas: Iterable[TaskMeta]) -> dict[str, dict[str, TaskMeta]]:
+    """Return the results of each group id, by task id. A plain callback's result is among its header's."""
+    groups: dict[str, dict[str, TaskMeta]] = defaultdict(dict)
+    for meta in metas:
+        if meta.group_id:
+            groups[meta.group_id][meta.task_id] = meta
+    return groups
+
+
+def callbacks(metas: Mapping[str, TaskMeta]) -> dict[str, TaskMeta]:
+    """Return the callback's result by group id, for the chords whose callback has one."""
+    found = {}
+    for meta in metas.values():
+        chord_id = chord_called_by(meta, metas)
+        if chord_id:
+            found[chord_id] = meta
+    return found
+
+
+def chord_called_by(meta: TaskMeta, metas: Mapping[str, TaskMeta]) -> str | None:
+    """Return the group id of the chord whose callback `meta` is; None when it is none or `metas` do not tell.
+
+    An errback descends from a header task as well, but carries no group id.
+    """
+    culprit_id = quoted_id(meta)
+    if culprit_id:
+        culprit = metas.get(culprit_id)
+        return culprit.group_id if culprit else None
+    if not meta.group_id:
+        return None
+    task, steps = meta, 0
+    while (parent := metas.get(task.parent_id or "")) and parent is not task and steps < _MAX_STEPS:
+        if task.task_id not in parent.children:
+            return parent.group_id
+        task, steps = parent, steps + 1
+    return None
+
+
+def quoted_id(meta: TaskMeta) -> str | None:
+    """Return the header task id that a ChordError quotes."""
+    quoted = _DEPENDENCY.match(meta.error or "")
+    return quoted[1] if quoted else None

@@ -1,0 +1,180 @@
+"""Gathers the evidence of one look: broker, workers and result backend, within its seconds.
+
+Runs in a reading process. Keeps connections and the cursors of scans that go on in the next look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from celery import Celery
+
+from chordwatch.evidence.backend import BackendReader
+from chordwatch.evidence.broker import BrokerReader
+from chordwatch.evidence.budget import Budget, Gaps
+from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, TaskMeta
+from chordwatch.evidence.workers import WorkerReader
+from chordwatch.watch import family
+from chordwatch.watch.assemble import find_body
+from chordwatch.watch.survey import ConsumerMemory, Survey, survey
+
+#: A look begins a new scan of results when it keeps so many of them.
+_MAX_KEPT = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one look has read of broker and workers, and what it may still spend."""
+
+    budget: Budget
+    gaps: Gaps
+    survey: Survey
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Stored results with what they tell of chords: those of each group id, and each chord's callback."""
+
+    groups: Mapping[str, Mapping[str, TaskMeta]]
+    callbacks: Mapping[str, TaskMeta]
+
+
+class Gatherer:
+    """Reads one installation. Its methods raise `UnreachableError` when broker or backend do not answer."""
+
+    def __init__(self, app: Celery, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+        self.backend = BackendReader(app)
+        self._broker: BrokerReader | None = None
+        self._workers = WorkerReader(app)
+        self._memory = ConsumerMemory()
+        self._chord_cursor = 0
+        self._chord_ids: set[str] = set()
+        self._meta_cursor = 0
+        self._metas: dict[str, TaskMeta] = {}
+
+    def close(self) -> None:
+        """Give the broker's connection back."""
+        if self._broker:
+            self._broker.close()
+            self._broker = None
+
+    def begin(self, *, scan: bool = False) -> Round:
+        """Read broker and workers; meanwhile, with `scan`, meet the group ids in the backend."""
+        budget, gaps, now = Budget(self._seconds), Gaps(), time.time()
+        self.backend.ping()
+        broker = self._connected_broker(gaps)
+        with ThreadPoolExecutor(1, "chordwatch-workers") as pool:
+            asking = pool.submit(self._workers.ask, gaps)
+            if scan:
+                self._scan_chords(budget.share(0.5), gaps)
+            workers, asked_at = asking.result()
+        missing = self._memory.update(workers, asked_at) if asked_at else {}
+        consumers = Consumers(asked_at=asked_at, workers=workers, missing_since=missing)
+        seen = survey(broker, consumers, budget.share(0.6), gaps)
+        return Round(budget=budget, gaps=gaps, survey=seen, taken_at=now)
+
+    def all_chords(self, this: Round, *, finished: bool) -> list[ChordEvidence]:
+        """Return the evidence of every chord that was met; with `finished` also of those without any key left."""
+        named = {*this.survey.carried, *this.survey.embedding()}
+        keys = self.backend.read_chords(self._chord_ids | named, this.budget, this.gaps)
+        self._chord_ids = set(keys)
+        dispatched = any(chord.claim == "done" for chord in keys.values())
+        results = self._results(this, wanted=finished or dispatched)
+        bodies = {
+            body.task_id for chord_id in named if (body := this.survey.body_of(chord_id)) and body.task_id
+        }
+        known = self.backend.read_metas(bodies - self._metas.keys(), this.gaps)
+        ids = dict.fromkeys((*keys, *named, *(results.callbacks if finished else ())))
+        return [
+            self._evidence(keys.get(chord_id) or ChordKeys(chord_id=chord_id), {}, known, results, this)
+            for chord_id in ids
+        ]
+
+    def one_chord(self, chord_id: str, this: Round) -> ChordEvidence | None:
+        """Return all that can be learned of one chord; None when there is no sign that it is one."""
+        keys = self.backend.read_chords([chord_id], this.budget, this.gaps).get(chord_id)
+        results = self._results(this, wanted=keys is None or keys.claim == "done")
+        body = this.survey.body_of(chord_id)
+        if keys is None and body is None and chord_id not in results.callbacks:
+            return None
+        keys = keys or ChordKeys(chord_id=chord_id)
+        ids = {part.task_id for part in keys.parts} | {*keys.members, *this.survey.carried.get(chord_id, {})}
+        ids |= {message.task_id for message in this.survey.messages.get(chord_id, ())}
+        ids |= {body.task_id} if body and body.task_id else set()
+        metas = self.backend.read_metas(ids, this.gaps)
+        return self._with_launch(self._evidence(keys, metas, metas, results, this), this)
+
+    def _connected_broker(self, gaps: Gaps) -> BrokerReader | None:
+        if not BrokerReader.can_read(self._app):
+            gaps.note("The broker is not Redis, so its queues were not read.")
+            return None
+        self._broker = self._broker or BrokerReader(self._app)
+        return self._broker
+
+    def _scan_chords(self, budget: Budget, gaps: Gaps) -> None:
+        found, self._chord_cursor = self.backend.scan_chords(self._chord_cursor, budget)
+        self._chord_ids |= found
+        if self._chord_cursor:
+            gaps.note(
+                "Time ran out before all keys of the result backend were looked at "
+                f"({len(self._chord_ids):,} chords met so far); give more with CHORDWATCH_LOOK_SECONDS.",
+                partial=True,
+            )
+
+    def _results(self, this: Round, *, wanted: bool) -> Results:
+        """Scan the stored results, if `wanted`: finished chords leave nothing else."""
+        if not wanted:
+            return Results({}, {})
+        if not self._meta_cursor or len(self._metas) > _MAX_KEPT:
+            self._metas, self._meta_cursor = {}, 0
+        metas, self._meta_cursor = self.backend.scan_metas(self._meta_cursor, this.budget, this.gaps)
+        self._metas |= {meta.task_id: meta for meta in metas}
+        if self._meta_cursor:
+            this.gaps.note(
+                f"Time ran out after {len(self._metas):,} stored results; finished chords may be missing.",
+                partial=True,
+            )
+        return Results(family.by_group(self._metas.values()), family.callbacks(self._metas))
+
+    def _evidence(
+        self,
+        keys: ChordKeys,
+        metas: Mapping[str, TaskMeta],
+        known: Mapping[str, TaskMeta],
+        results: Results,
+        this: Round,
+    ) -> ChordEvidence:
+        evidence = ChordEvidence(
+            keys=keys,
+            messages=tuple(this.survey.messages.get(keys.chord_id, ())),
+            carried=this.survey.carried.get(keys.chord_id, {}),
+            metas={**results.groups.get(keys.chord_id, {}), **metas},
+            waiting=this.survey.waiting,
+            held=this.survey.held,
+            everywhere=this.survey.everywhere,
+        )
+        body = find_body(evidence)
+        callback = known.get(body.task_id) or self._metas.get(body.task_id) if body and body.task_id else None
+        # Descent tells a callback only where the keys do not say that parts are outstanding.
+        descended = results.callbacks.get(keys.chord_id) if keys.size is None else None
+        return replace(evidence, callback_meta=callback or descended)
+
+    def _with_launch(self, evidence: ChordEvidence, this: Round) -> ChordEvidence:
+        """Add what the task that sent the chord remembers of it, and the results of the tasks it names."""
+        parents: Iterable[str | None] = (
+            *(message.parent_id for message in evidence.messages),
+            *(meta.parent_id for meta in evidence.metas.values()),
+        )
+        senders = {parent for parent in parents if parent} - evidence.metas.keys()
+        for meta in self.backend.read_metas(senders, this.gaps).values():
+            for launch in meta.launches:
+                if launch.group_id == evidence.keys.chord_id:
+                    more = self.backend.read_metas(set(launch.task_ids) - evidence.metas.keys(), this.gaps)
+                    return replace(evidence, launch=launch, metas={**evidence.metas, **more})
+        return evidence

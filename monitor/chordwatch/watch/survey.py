@@ -1,0 +1,95 @@
+"""One pass over broker and workers: where every chord's tasks are. Runs in the reading process only."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from chordwatch.evidence.broker import BrokerReader
+from chordwatch.evidence.budget import Budget, Gaps
+from chordwatch.evidence.facts import Body, Consumers, EmbeddedPart, Message, Queue, Worker, WorkerPlace
+from chordwatch.evidence.messages import MessageReader
+
+#: An answer of the workers this old no longer proves that a task is nowhere.
+_FRESH_SECONDS = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Survey:
+    """What broker and workers hold. `messages` and `carried` are by group id, `waiting` and `held` by task id."""
+
+    messages: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    carried: dict[str, dict[str, EmbeddedPart]] = field(default_factory=lambda: defaultdict(dict))
+    waiting: dict[str, Message] = field(default_factory=dict)
+    held: dict[str, WorkerPlace] = field(default_factory=dict)
+    queues: tuple[Queue, ...] = ()
+    consumers: Consumers = field(default_factory=Consumers)
+    everywhere: bool = False
+
+    def embedding(self) -> set[str]:
+        """Return the group ids whose messages embed a callback: chords, not plain groups."""
+        return {group for group, messages in self.messages.items() if any(m.body for m in messages)}
+
+    def body_of(self, chord_id: str) -> Body | None:
+        """Return the callback of a chord as its messages, or those that carry its parts, embed it."""
+        messages = (message.body for message in self.messages.get(chord_id, ()) if message.body)
+        carried = (part.body for part in self.carried.get(chord_id, {}).values())
+        return next(messages, None) or next(carried, None)
+
+
+class ConsumerMemory:
+    """Remembers since when a queue that had a consumer has none: a rolling restart is no fault."""
+
+    def __init__(self) -> None:
+        self._missing_since: dict[str, float | None] = {}
+
+    def update(self, workers: tuple[Worker, ...], asked_at: float) -> Mapping[str, float]:
+        """Return the queues that lost their last consumer, with the time (Unix seconds) it was first missed."""
+        consumed = {queue for worker in workers for queue in worker.queues}
+        for queue in self._missing_since.keys() | consumed:
+            if queue in consumed:
+                self._missing_since[queue] = None
+            elif self._missing_since[queue] is None:
+                self._missing_since[queue] = asked_at
+        return {queue: since for queue, since in self._missing_since.items() if since is not None}
+
+
+def survey(broker: BrokerReader | None, consumers: Consumers, budget: Budget, gaps: Gaps) -> Survey:
+    """Return what the broker's queues and the workers hold now.
+
+    Queues are read before `unacked`: a message that is delivered meanwhile is seen in one of them.
+    """
+    seen = Survey(consumers=consumers)
+    for worker in consumers.workers:
+        for task in worker.tasks:
+            seen.held[task.task_id] = WorkerPlace(hostname=worker.hostname, task=task)
+    if broker is None:
+        return seen
+    reader = MessageReader(gaps)
+    consumed = {queue for worker in consumers.workers for queue in worker.queues}
+    names = broker.queue_names(consumed, budget.share(0.25))
+    unacked: dict[str, int] = defaultdict(int)
+    for message in broker.messages(names, reader, budget.share(0.6), gaps):
+        _keep(seen, message, reader)
+    for message in broker.unacked(reader, budget.share(0.6), gaps):
+        unacked[message.queue] += 1
+        _keep(seen, message, reader)
+    for part in reader.parts.values():
+        seen.carried[part.chord_id][part.task_id] = part
+    seen.queues = tuple(
+        replace(queue, consumers=None if consumers.asked_at is None else len(consumers.of(queue.name)))
+        for queue in broker.queues(names, unacked)
+    )
+    fresh = consumers.asked_at is not None and time.time() - consumers.asked_at < _FRESH_SECONDS
+    seen.everywhere = fresh and not gaps.partial
+    return seen
+
+
+def _keep(seen: Survey, message: Message, reader: MessageReader) -> None:
+    """Keep what can belong to a chord; a queue may hold a million messages that do not."""
+    if message.group_id:
+        seen.messages[message.group_id].append(message)
+    if message.group_id or message.chain_ids or message.task_id in reader.carriers:
+        seen.waiting[message.task_id] = message
