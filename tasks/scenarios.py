@@ -91,7 +91,7 @@ _SHAPES = (
     _shape(shapes.growing_header, "A part adds two more to its own chord: add_to_chord().", "done", 2),
     _shape(shapes.empty_header, "A chord without a header: the callback runs at once.", "none", 1),
     _shape(shapes.nested, "A chord in the header of another.", "done", 1),
-    _shape(shapes.group_then_task, "group | task, which Celery upgrades to a chord.", "done", 1),
+    _shape(shapes.group_then_task, "Celery upgrades group | task to a chord.", "done", 1),
     _shape(shapes.chains_in_header, "A header of two chains.", "done", 1),
     _shape(shapes.immutable_callback, "A callback that ignores the results: .si().", "done", 1),
     _shape(shapes.chunks, "Ten calls in three messages: chunks().", "done", 1),

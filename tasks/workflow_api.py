@@ -10,23 +10,23 @@ import argparse
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kombu.exceptions import OperationalError
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from tasks import model_service, records, workflows
+
+BODY_LIMIT = 1_000_000
 
 api = FastAPI(title="Workflows", docs_url=None, redoc_url=None)
 
 
 class Payload(BaseModel):
     """What the pipeline works on."""
-
-    model_config = ConfigDict(extra="allow")
 
     raw: str = Field(max_length=100_000)
     scenario: str = "happy"
@@ -47,8 +47,19 @@ class NewWorkflow(BaseModel):
     payload: Payload
 
 
+async def read_new_workflow(request: Request) -> NewWorkflow:
+    """Read the request's body as JSON, whatever type it claims to be: `curl -d` claims it is a form."""
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > BODY_LIMIT:
+        raise HTTPException(
+            413 if length else 411,
+            f"A body of at most {BODY_LIMIT} bytes, with its Content-Length, is needed.",
+        )
+    return NewWorkflow.model_validate_json(await request.body())
+
+
 @api.post("/api/workflows", status_code=201)
-def start_workflow(new: NewWorkflow) -> dict[str, Any]:
+def start_workflow(new: Annotated[NewWorkflow, Depends(read_new_workflow)]) -> dict[str, Any]:
     """Start a workflow and show it."""
     try:
         workflow_id, _ = workflows.start(new.project, new.name, new.payload.model_dump())
@@ -79,20 +90,26 @@ def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@api.exception_handler(ValidationError)
 @api.exception_handler(RequestValidationError)
-def explain_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+def explain_invalid(_: Request, error: ValidationError | RequestValidationError) -> JSONResponse:
     """Answer a request that cannot be understood with the first thing that is wrong with it."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return JSONResponse({"error": f"The body is not valid JSON: {first['ctx']['error']}."}, 400)
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(str(part) for part in first["loc"]) or "body"
     return JSONResponse({"error": f"{place}: {first['msg'].removeprefix('Value error, ')}."}, 422)
 
 
 @api.exception_handler(AnyHTTPException)
-def explain(_: Request, error: AnyHTTPException) -> JSONResponse:
-    """Answer with the reason."""
-    return JSONResponse({"error": error.detail}, error.status_code)
+def explain(request: Request, error: AnyHTTPException) -> JSONResponse:
+    """Answer with the reason; the framework's own ("Not Found") do not say what was asked."""
+    reason = (
+        error.detail
+        if error.detail.endswith(".")
+        else f"{error.detail}: {request.method} {request.url.path}."
+    )
+    return JSONResponse({"error": reason}, error.status_code)
 
 
 @api.exception_handler(OperationalError)
