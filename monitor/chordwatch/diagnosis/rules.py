@@ -42,7 +42,7 @@ class Case:
     def described(self, task_id: str) -> str:
         """Return how a person would call the task."""
         if task_id == self.chord.callback.task_id:
-            return f"the callback {_name(self.chord.callback.name)} {plain(task_id)}"
+            return f"{_the_callback(self.chord)} {plain(task_id)}"
         task = next((task for task in self.chord.header if task.task_id == task_id), None)
         if task is None:
             return plain(task_id)
@@ -61,11 +61,10 @@ def diagnose(
 def queue_unconsumed(case: Case) -> Iterator[Verdict]:
     """Header tasks in a queue that none of the workers reads."""
     for queue, tasks in _unread(case).items():
-        tasks = [task for task in tasks if task != case.chord.callback.task_id]
-        if tasks:
-            yield _unconsumed(
-                case, "queue_unconsumed", queue, tasks, f"{_tasks(len(tasks))} of the header wait"
-            )
+        header = [task for task in tasks if task != case.chord.callback.task_id]
+        if header:
+            what = f"{_tasks(len(header))} of the header wait"
+            yield _unconsumed(case, "queue_unconsumed", queue, header, what)
 
 
 def callback_queue_unconsumed(case: Case) -> Iterator[Verdict]:
@@ -73,7 +72,7 @@ def callback_queue_unconsumed(case: Case) -> Iterator[Verdict]:
     callback = case.chord.callback
     for queue, tasks in _unread(case).items():
         if callback.task_id in tasks:
-            what = f"The callback {_name(callback.name)} waits"
+            what = f"{_the_callback(case.chord)} waits"
             yield _unconsumed(case, "callback_queue_unconsumed", queue, [callback.task_id], what)
 
 
@@ -114,7 +113,9 @@ def header_failed(case: Case) -> Iterator[Verdict]:
         tasks=[task.task_id for task in failed if task.task_id],
         summary=f"{_name(first.name)} failed with {plain(first.error or 'an error', 120)}; {ends}.",
         evidence=[
-            f"{case.described(task.task_id or '')} ended with {plain(task.error or 'an error', 200)}."
+            _sentence(
+                f"{case.described(task.task_id or '')} ended with {plain(task.error or 'an error', 200)}."
+            )
             for task in failed[:_NAMED]
         ]
         + _rest(len(failed)),
@@ -132,7 +133,7 @@ def callback_failed(case: Case) -> Iterator[Verdict]:
         case,
         "callback_failed",
         tasks=[callback.task_id or ""],
-        summary=f"The callback {_name(callback.name)} failed with {plain(error or 'an error', 120)}.",
+        summary=f"{_the_callback(case.chord)} failed with {plain(error or 'an error', 120)}.",
         evidence=[f"Its stored result is a failure: {plain(error or 'unreadable', 200)}."],
         since=callback.finished_at,
     )
@@ -291,7 +292,7 @@ def _verdict(
         outcome=entry.outcome,
         certain=sure,
         tasks=tuple(tasks),
-        summary=summary[:1].upper() + summary[1:],
+        summary=_sentence(summary),
         evidence=tuple(evidence),
         remedy=entry.remedy.replace("QUEUE", _first_queue(case, tasks)).replace(
             " ID.", f" {case.chord.chord_id}."
@@ -305,7 +306,7 @@ def _verdict(
 
 def _where(case: Case, tasks: list[str]) -> list[str]:
     lines = [f"{case.described(task)} is {_place(case.places[task])}." for task in tasks[:_NAMED]]
-    return [line[:1].upper() + line[1:] for line in lines] + _rest(len(tasks))
+    return [_sentence(line) for line in lines] + _rest(len(tasks))
 
 
 def _place(place: Place) -> str:
@@ -348,6 +349,15 @@ def _tasks(number: int) -> str:
 
 def _name(name: str | None) -> str:
     return plain(name) if name else "a task of unknown name"
+
+
+def _sentence(text: str) -> str:
+    """Capitalise our own words; a task's name stays as it is."""
+    return text[:1].upper() + text[1:] if text.startswith(("the callback", "a task")) else text
+
+
+def _the_callback(chord: Chord) -> str:
+    return f"the callback {plain(chord.callback.name)}" if chord.callback.name else "the callback"
 
 
 def _queues(queues: tuple[str, ...]) -> str:

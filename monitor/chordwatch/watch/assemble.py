@@ -5,7 +5,7 @@ How Celery counts stands in `celery/backends/redis.py`; checked against 5.4 to 5
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from chordwatch.evidence.facts import Body, ChordEvidence, Message, Part, Place, TaskMeta
@@ -40,14 +40,13 @@ def assemble(evidence: ChordEvidence) -> Sighting:
     known = _known_tasks(evidence, body)
     callback, callback_place = _callback(evidence, body)
     state = _state(evidence, callback)
-    places = (
-        {}
-        if state in FINISHED
-        else {task_id: place_of(task_id, evidence) for task_id in known.keys() - parts}
-    )
+    complete = _complete(evidence, callback)
+    counted = {**dict.fromkeys(known), **parts} if complete else parts
+    outstanding = () if state in FINISHED else (task_id for task_id in known if task_id not in counted)
+    places = {task_id: place_of(task_id, evidence) for task_id in outstanding}
     if callback.task_id and callback_place:
         places[callback.task_id] = callback_place
-    header = tuple(_header(evidence, known, parts, places))
+    header = tuple(_header(evidence, known, counted, places))
     finished = [task.finished_at for task in header if task.finished_at]
     family = _family(evidence, known)
     chord = Chord(
@@ -55,8 +54,8 @@ def assemble(evidence: ChordEvidence) -> Sighting:
         state=state,
         health="ok",
         size=_size(evidence),
-        counted=keys.counted or (len(known) if state == "succeeded" else 0),
-        missing=() if state == "succeeded" else tuple(_missing(evidence, known, parts)),
+        counted=max(keys.counted, len(known)) if complete else keys.counted,
+        missing=() if complete else tuple(_missing(evidence, known, parts)),
         callback=callback,
         header=header,
         errbacks=tuple(
@@ -162,6 +161,15 @@ def _state(evidence: ChordEvidence, callback: Callback) -> ChordState:
     return "open"
 
 
+def _complete(evidence: ChordEvidence, callback: Callback) -> bool:
+    """Whether every part was counted: Celery published the callback, or it ended otherwise than by a part."""
+    if evidence.keys.claim == "done" or any(is_callback(message) for message in evidence.messages):
+        return True
+    return callback.state == "succeeded" or (
+        callback.state == "failed" and not (callback.error or "").startswith("ChordError: Dependency")
+    )
+
+
 def _callback(evidence: ChordEvidence, body: Body | None) -> tuple[Callback, Place | None]:
     published = next((m for m in evidence.messages if is_callback(m)), None)
     meta = evidence.callback_meta
@@ -188,11 +196,14 @@ def _callback(evidence: ChordEvidence, body: Body | None) -> tuple[Callback, Pla
 
 
 def _header(
-    evidence: ChordEvidence, known: dict[str, _Known], parts: dict[str, Part], places: dict[str, Place]
+    evidence: ChordEvidence,
+    known: dict[str, _Known],
+    counted: Mapping[str, Part | None],
+    places: Mapping[str, Place],
 ) -> Iterator[HeaderTask]:
     order = sorted(known.items(), key=lambda item: (item[1].index is None, item[1].index or 0))
     for task_id, task in order:
-        part, meta = parts.get(task_id), evidence.metas.get(task_id)
+        part, meta = counted.get(task_id), evidence.metas.get(task_id)
         place = places.get(task_id, Place(kind="unknown"))
         at_worker = place.kind in ("active", "reserved", "scheduled")
         yield HeaderTask(
@@ -205,7 +216,7 @@ def _header(
             attempt=meta.attempt if meta and meta.attempt is not None else place.attempt,
             started_at=place.since if place.kind == "active" else None,
             finished_at=meta.finished_at if meta else None,
-            counted=part is not None,
+            counted=task_id in counted,
             error=(part.error if part else None) or (meta.error if meta else None),
         )
 

@@ -1,0 +1,29 @@
+"""`chords check`: for cron and CI. Exit 1 when a chord is hung or looping."""
+
+from __future__ import annotations
+
+import click
+
+from chordwatch.cli import session
+from chordwatch.cli.tables import chord_table
+from chordwatch.model import to_json
+
+_ALARMING = ("hung", "looping")
+
+
+@click.command("check")
+@session.format_option
+@click.pass_context
+def command(ctx: click.Context, format_: str) -> None:
+    """Exit 1 when a chord is hung or looping, and name it."""
+    with session.watching(ctx) as watch:
+        look = watch.look(health="open", limit=None)
+    alarming = [sighting for sighting in look.sightings if sighting.chord.health in _ALARMING]
+    if format_ == "json":
+        session.print_json([to_json(sighting.chord, header=False) for sighting in alarming])
+    elif alarming:
+        session.print_table(ctx, chord_table(alarming, look.taken_at))
+    else:
+        click.echo(f"No chord is hung or looping; {len(look.sightings):,} open.")
+    session.print_gaps(look.gaps)
+    ctx.exit(1 if alarming else 0)

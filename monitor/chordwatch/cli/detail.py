@@ -1,0 +1,145 @@
+"""One chord in full, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chordwatch.cli.tables import STYLES, duration, progress
+from chordwatch.evidence.facts import Place
+from chordwatch.model import Chord, HeaderTask, Verdict
+from chordwatch.text import plain
+from chordwatch.watch import Sighting
+
+#: So many header tasks are shown one by one, those that are not counted first.
+_ROWS = 40
+_INDEXES = 20
+
+
+def chord_detail(sighting: Sighting, now: float) -> RenderableType:
+    """Return facts, verdicts and header of a chord."""
+    chord = sighting.chord
+    return Group(
+        _facts(sighting, now),
+        *(_verdict(verdict, now) for verdict in chord.verdicts),
+        Text(),
+        *_header(sighting),
+    )
+
+
+def place_words(place: Place | None) -> str:
+    """Return where a task is, in words."""
+    if place is None:
+        return ""
+    name = plain(place.name or "")
+    until = f" until {moment(place.eta)}" if place.eta else ""
+    return {
+        "queue": f"in queue {name}",
+        "unacked": f"delivered from {name}, not acknowledged",
+        "active": f"running on {name}",
+        "reserved": f"received by {name}, not started",
+        "scheduled": f"held back by {name}{until}",
+        "nowhere": "nowhere: in no queue, not unacknowledged, at no worker that answered",
+        "unknown": "not known: not all places could be read",
+    }[place.kind]
+
+
+def moment(at: float | None) -> str:
+    """Return a time in this machine's zone."""
+    if at is None:
+        return "not known"
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _facts(sighting: Sighting, now: float) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for label, value in _fact_rows(sighting, now):
+        table.add_row(Text(label, style="bold"), value if isinstance(value, Text) else Text(value))
+    return table
+
+
+def _fact_rows(sighting: Sighting, now: float) -> Iterator[tuple[str, str | Text]]:
+    chord, callback = sighting.chord, sighting.chord.callback
+    yield "Chord", plain(chord.chord_id, 200)
+    yield "Health", Text(f"{chord.health} ({chord.state})", style=STYLES[chord.health])
+    yield "Counted", f"{progress(chord)}{_missing(chord)}"
+    place = sighting.places.get(callback.task_id or "")
+    yield "Callback", f"{plain(callback.name or 'name not known')} {plain(callback.task_id or '')}".strip()
+    yield (
+        "",
+        ", ".join(x for x in (callback.state, place_words(place), plain(callback.error or "", 200)) if x),
+    )
+    for errback in chord.errbacks:
+        yield "Errback", f"{plain(errback.name or '?')} {plain(errback.task_id or '')}".strip()
+    if chord.parent_id:
+        yield "Sent by", f"task {plain(chord.parent_id)}"
+    if chord.opened_at:
+        yield "Published", f"{moment(chord.opened_at)} ({duration(now - chord.opened_at)} ago)"
+    if chord.progressed_at and not chord.opened_at:
+        yield "Last part", f"{moment(chord.progressed_at)} ({duration(now - chord.progressed_at)} ago)"
+    if chord.finished_at:
+        yield "Finished", moment(chord.finished_at)
+    if chord.evidence_expires_at:
+        left = duration(chord.evidence_expires_at - now)
+        yield "Evidence", f"expires {moment(chord.evidence_expires_at)} (in {left})"
+
+
+def _missing(chord: Chord) -> str:
+    if not chord.missing:
+        return ""
+    indexes = [str(gap.index) for gap in chord.missing if gap.index is not None]
+    if not indexes:
+        return f", {len(chord.missing):,} missing"
+    more = f" and {len(chord.missing) - _INDEXES:,} more" if len(chord.missing) > _INDEXES else ""
+    return f", missing index {', '.join(indexes[:_INDEXES])}{more}"
+
+
+def _verdict(verdict: Verdict, now: float) -> Table:
+    table = Table.grid(padding=(0, 2))
+    style = STYLES[verdict.outcome]
+    certainty = "" if verdict.certain else " (not certain)"
+    table.add_row()
+    table.add_row(Text(verdict.outcome.upper(), style=style), Text(verdict.summary, style=style))
+    table.add_row(Text("Cause", style="bold"), Text(f"{verdict.cause}{certainty}, see {verdict.docs}"))
+    for number, line in enumerate(verdict.evidence):
+        table.add_row(Text("" if number else "Evidence", style="bold"), Text(line))
+    if verdict.question:
+        table.add_row(Text("Decides", style="bold"), Text(verdict.question))
+    if verdict.since:
+        since = f"{moment(verdict.since)} ({duration(now - verdict.since)} ago)"
+        table.add_row(Text("Since", style="bold"), Text(since))
+    if verdict.recovers_at:
+        table.add_row(Text("Recovers", style="bold"), Text(moment(verdict.recovers_at)))
+    table.add_row(Text("Remedy", style="bold"), Text(verdict.remedy))
+    return table
+
+
+def _header(sighting: Sighting) -> Iterator[RenderableType]:
+    header = sighting.chord.header
+    if not header:
+        yield Text("No header task's id is known: none is counted, and no message of it is left.")
+        return
+    shown = sorted(header, key=lambda task: task.counted)[:_ROWS]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("INDEX", "TASK", "NAME", "STATE", "WHERE / ERROR"):
+        table.add_column(column, overflow="fold", no_wrap=column == "TASK")
+    for task in shown:
+        table.add_row(*(Text(cell) for cell in _cells(task, sighting.places.get(task.task_id or ""))))
+    yield table
+    if len(header) > _ROWS:
+        yield Text(f"… and {len(header) - _ROWS:,} more; --format json has all.")
+
+
+def _cells(task: HeaderTask, place: Place | None) -> tuple[str, str, str, str, str]:
+    where = "" if task.counted else place_words(place)
+    return (
+        "–" if task.index is None else str(task.index),
+        plain(task.task_id or "?"),
+        plain(task.name or "", 40),
+        task.state if task.counted else f"{task.state}, not counted",
+        ", ".join(x for x in (where, plain(task.error or "", 120)) if x),
+    )

@@ -1,0 +1,94 @@
+"""What every command needs: the Celery app, a Watch on it, and a way to print. Runs in the terminal's process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+from celery import Celery
+from rich.console import Console, RenderableType
+
+from chordwatch.model import HEALTHS
+from chordwatch.text import plain
+from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Watch
+
+#: An unreachable server answers within so many seconds or not at all; Celery would wait without end.
+CONNECT_SECONDS = 5.0
+_PIPE_WIDTH = 200
+
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    help="For people or programs.",
+)
+health_option = click.option(
+    "--health",
+    type=click.Choice(list(HEALTH_FILTERS)),
+    default="all",
+    show_default=True,
+    help=f"Only chords that are so; open means not finished, whichever of {', '.join(HEALTHS)}.",
+)
+callback_option = click.option(
+    "--callback", metavar="NAME", help="Only chords with this callback (task name)."
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="At most so many."
+)
+
+
+def app_of(ctx: click.Context) -> Celery:
+    """Return the app that `celery -A` or `-b` named, with bounded connection timeouts."""
+    app: Celery = ctx.obj.app
+    if app.conf.redis_socket_connect_timeout is None:
+        app.conf.redis_socket_connect_timeout = CONNECT_SECONDS
+    return app
+
+
+@contextmanager
+def watching(ctx: click.Context) -> Iterator[Watch]:
+    """Open a Watch on the command's app and close it."""
+    watch = Watch(app_of(ctx))
+    try:
+        yield watch
+    finally:
+        watch.close()
+
+
+def console(ctx: click.Context) -> Console:
+    """Return where tables go: stdout, with colours when it is a terminal and they are wanted."""
+    return Console(no_color=True if ctx.obj.no_color else None, highlight=False, soft_wrap=False)
+
+
+def print_table(ctx: click.Context, table: RenderableType) -> None:
+    """Print to stdout: fitted to a terminal, in full width to anything else."""
+    out = console(ctx)
+    if not out.is_terminal:
+        out.width = _PIPE_WIDTH
+    out.print(table)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document to stdout; what cannot be encoded otherwise is escaped."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def print_gaps(gaps: tuple[str, ...]) -> None:
+    """Say on stderr what was not seen, so that stdout stays one document."""
+    for sentence in gaps:
+        click.echo(f"Note: {sentence}", err=True)
+
+
+def no_such_chord(ctx: click.Context, wanted: str, gaps: tuple[str, ...]) -> NoReturn:
+    """Say that nothing was found under the id, and exit 1."""
+    print_gaps(gaps)
+    click.echo(
+        f"No chord found for {plain(wanted)}: neither in the result backend nor in the broker's messages. It "
+        "finished longer ago than results are kept, or it lives in another broker or backend.",
+        err=True,
+    )
+    ctx.exit(1)

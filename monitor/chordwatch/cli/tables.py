@@ -1,0 +1,105 @@
+"""Chords as two lines each: the facts in columns, then why. Foreign text goes in as `Text`, never as markup."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from chordwatch.model import FINISHED, Chord
+from chordwatch.text import plain
+from chordwatch.watch import Sighting
+
+STYLES = {
+    "hung": "bold red",
+    "looping": "bold red",
+    "failed": "red",
+    "late": "yellow",
+    "waiting": "cyan",
+    "ok": "green",
+    "done": "dim",
+}
+_BAR_WIDTH = 10
+_HEALTH_WIDTH = len("waiting")
+_ID_WIDTH = 36  # a uuid's; other ids may be longer and are shortened
+_INDENT = 2
+
+
+def chord_table(sightings: Sequence[Sighting], now: float) -> RenderableType:
+    """Return lines for chords: id, health, progress, idle time, callback; below, what they wait for."""
+    rows = [(plain(s.chord.chord_id, _ID_WIDTH), progress(s.chord), idle(s.chord, now), s) for s in sightings]
+    widths = [
+        max(len(title), *(len(row[at]) for row in rows)) for at, title in enumerate(("CHORD", "DONE", "IDLE"))
+    ]
+    return Group(_head(widths), *(line for row in rows for line in _lines(row, widths)))
+
+
+def _head(widths: list[int]) -> Text:
+    chord, done, idle_ = widths
+    titles = f"{'CHORD':{chord}}  {'HEALTH':{_HEALTH_WIDTH}}  {'':{_BAR_WIDTH}}  {'DONE':>{done}}  {'IDLE':>{idle_}}  CALLBACK"
+    return Text(titles, style="bold", no_wrap=True, overflow="ellipsis")
+
+
+def _lines(row: tuple[str, str, str, Sighting], widths: list[int]) -> Iterator[RenderableType]:
+    chord_id, done, idle_, sighting = row
+    chord = sighting.chord
+    line = Text(f"{chord_id:{widths[0]}}  ", no_wrap=True, overflow="ellipsis")
+    line.append(f"{chord.health:{_HEALTH_WIDTH}}", style=STYLES[chord.health])
+    line.append("  ").append_text(_bar(chord))
+    line.append(f"  {done:>{widths[1]}}  {idle_:>{widths[2]}}  {plain(chord.callback.name or '?')}")
+    yield line
+    reason = why(sighting)
+    if reason:
+        yield Padding(Text(reason, style="dim"), (0, 0, 0, _INDENT))
+
+
+def progress(chord: Chord) -> str:
+    """Return k/N; N is `?` while it is not known, and k alone tells the size of a finished header."""
+    if chord.size is None and not chord.missing and chord.counted:
+        return f"{chord.counted:,}"
+    return f"{chord.counted:,}/{'?' if chord.size is None else format(chord.size, ',')}"
+
+
+def idle(chord: Chord, now: float) -> str:
+    """Return how long nothing has happened to an open chord, or when a finished one ended."""
+    since = chord.finished_at if chord.state in FINISHED else chord.progressed_at
+    return "?" if since is None else duration(now - since)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its two largest units, e.g. `2h 05m`."""
+    whole = max(0, int(seconds))
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days}d {hours:02}h"
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    return f"{minutes}m {whole % 60:02}s" if minutes else f"{whole}s"
+
+
+def why(sighting: Sighting) -> str:
+    """Return the first verdict in words, else where the uncounted tasks are."""
+    chord = sighting.chord
+    if chord.verdicts:
+        more = f" (+{len(chord.verdicts) - 1} more)" if len(chord.verdicts) > 1 else ""
+        return chord.verdicts[0].summary + more
+    if chord.state in FINISHED:
+        return ""
+    if chord.size is None and not chord.missing:
+        return "callback published" if chord.counted else ""
+    places = Counter(
+        f"in {plain(place.name or '')}" if place.name else "not seen" for place in sighting.places.values()
+    )
+    unknown = len(chord.missing) - sum(1 for gap in chord.missing if gap.task_id)
+    if unknown:
+        places["of unknown id"] = unknown
+    return ", ".join(f"{number:,} {place}" for place, number in places.items())
+
+
+def _bar(chord: Chord) -> Text:
+    total = chord.size if chord.size is not None else (0 if chord.missing else chord.counted)
+    filled = min(chord.counted, total) * _BAR_WIDTH // total if total else 0
+    return Text("━" * filled, style=STYLES[chord.health]).append("╌" * (_BAR_WIDTH - filled), style="dim")
