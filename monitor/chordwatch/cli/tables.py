@@ -23,34 +23,43 @@ STYLES = {
     "done": "dim",
 }
 _BAR_WIDTH = 10
-_HEALTH_WIDTH = len("waiting")
+_TITLES = ("CHORD", "HEALTH", " " * _BAR_WIDTH, "DONE", "IDLE", "CALLBACK")
+_RIGHT = (3, 4)
 _ID_WIDTH = 36  # a uuid's; other ids may be longer and are shortened
 _INDENT = 2
 
 
 def chord_table(sightings: Sequence[Sighting], now: float) -> RenderableType:
     """Return lines for chords: id, health, progress, idle time, callback; below, what they wait for."""
-    rows = [(plain(s.chord.chord_id, _ID_WIDTH), progress(s.chord), idle(s.chord, now), s) for s in sightings]
-    widths = [
-        max(len(title), *(len(row[at]) for row in rows)) for at, title in enumerate(("CHORD", "DONE", "IDLE"))
-    ]
-    return Group(_head(widths), *(line for row in rows for line in _lines(row, widths)))
+    rows = [_cells(sighting.chord, now) for sighting in sightings]
+    widths = [max(map(len, column)) for column in zip(_TITLES, *rows, strict=True)]
+    head = Text(_row(_TITLES, widths), style="bold", no_wrap=True, overflow="ellipsis")
+    return Group(
+        head, *(line for pair in zip(sightings, rows, strict=True) for line in _lines(*pair, widths))
+    )
 
 
-def _head(widths: list[int]) -> Text:
-    chord, done, idle_ = widths
-    titles = f"{'CHORD':{chord}}  {'HEALTH':{_HEALTH_WIDTH}}  {'':{_BAR_WIDTH}}  {'DONE':>{done}}  {'IDLE':>{idle_}}  CALLBACK"
-    return Text(titles, style="bold", no_wrap=True, overflow="ellipsis")
+def _cells(chord: Chord, now: float) -> tuple[str, ...]:
+    callback = plain(chord.callback.name or "?")
+    bar = " " * _BAR_WIDTH
+    return plain(chord.chord_id, _ID_WIDTH), chord.health, bar, progress(chord), idle(chord, now), callback
 
 
-def _lines(row: tuple[str, str, str, Sighting], widths: list[int]) -> Iterator[RenderableType]:
-    chord_id, done, idle_, sighting = row
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    chord, health, bar, done, idle_, callback = (
+        cell.rjust(width) if at in _RIGHT else cell.ljust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "  ".join((chord, health, bar, done, idle_, callback))
+
+
+def _lines(sighting: Sighting, cells: tuple[str, ...], widths: list[int]) -> Iterator[RenderableType]:
     chord = sighting.chord
-    line = Text(f"{chord_id:{widths[0]}}  ", no_wrap=True, overflow="ellipsis")
-    line.append(f"{chord.health:{_HEALTH_WIDTH}}", style=STYLES[chord.health])
-    line.append("  ").append_text(_bar(chord))
-    line.append(f"  {done:>{widths[1]}}  {idle_:>{widths[2]}}  {plain(chord.callback.name or '?')}")
-    yield line
+    line = Text(_row(cells, widths), no_wrap=True, overflow="ellipsis")
+    health_at = widths[0] + 2
+    line.stylize(STYLES[chord.health], health_at, health_at + widths[1])
+    bar_at = health_at + widths[1] + 2
+    yield line[:bar_at].append_text(_bar(chord)).append_text(line[bar_at + _BAR_WIDTH :])
     reason = why(sighting)
     if reason:
         yield Padding(Text(reason, style="dim"), (0, 0, 0, _INDENT))
