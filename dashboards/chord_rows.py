@@ -2,7 +2,7 @@
 """From one look to what the overview shows: counts, rows, order and notes as plain values.
 
 Pure, without Streamlit: the pages only draw what stands here.
-All texts are literal and short (see `chord_words`).
+All texts are one short line each, and not yet safe as Markdown (see `chord_words`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from math import inf
 from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from chord_words import SENTENCE_LENGTH, UNKNOWN, cause_of, literal, progress_of, waits_for
+from chord_words import SENTENCE_LENGTH, UNKNOWN, cause_of, progress_of, waits_for
 
 from chordwatch.evidence.facts import Queue
 from chordwatch.model import OUTCOMES, Chord, Outcome
+from chordwatch.text import plain
 from chordwatch.watch.look import Look, Sighting
 
 #: A person reads a screen or two; the worst come first, and the rest is counted.
@@ -71,29 +72,20 @@ class Overview:
     notes: tuple[str, ...]
 
 
-def overview_of(look: Look, *, limit: int | None = None, zone: str | None = None) -> Overview:
-    """Return what to draw of `look`.
-
-    Args:
-        look: What was seen of the open chords.
-        limit: How many chords the look was asked for at most; with so many there may be more.
-        zone: The viewer's time zone, by its IANA name.
-    """
+def overview_of(look: Look, *, zone: str | None = None) -> Overview:
+    """Return what to draw of a look at all open chords, for a viewer in time zone `zone` (its IANA name)."""
     counts = health_counts(look.chords)
-    total = sum(counts.values())
-    more = limit is not None and len(look.sightings) >= limit
     stuck = sum(counts[outcome] for outcome in STUCK)
     worst = nsmallest(SHOWN_CHORDS, look.sightings, key=_severity)
+    queues = queue_rows(look.queues)
     return Overview(
-        headline=_headline(stuck, total, at_least=more or look.partial),
+        headline=_headline(stuck, len(look.sightings), partial=look.partial),
         stuck=stuck,
         counts=counts,
         chords=tuple(chord_row(sighting, now=look.taken_at) for sighting in worst),
-        queues=queue_rows(look.queues),
-        cut=_cut("worst", len(worst), total, "open chords", at_least=more),
-        queues_cut=_cut(
-            "first", min(SHOWN_QUEUES, len(look.queues)), len(look.queues), "queues", at_least=False
-        ),
+        queues=queues,
+        cut=_cut("worst", len(worst), len(look.sightings), "open chords"),
+        queues_cut=_cut("longest", len(queues), len(look.queues), "queues"),
         seen=_seen(look, zone),
         notes=_notes(look),
     )
@@ -110,14 +102,14 @@ def chord_row(sighting: Sighting, *, now: float) -> ChordRow:
     chord = sighting.chord
     return ChordRow(
         health=chord.health,
-        callback=literal(chord.callback.name or UNKNOWN),
+        callback=plain(chord.callback.name or UNKNOWN),
         progress=progress_of(chord),
         percent=_percent(chord),
         age=_since(chord.opened_at, now),
         idle=_since(chord.progressed_at or chord.opened_at, now),
         cause=cause_of(chord),
         waits_for=waits_for(sighting, now=now),
-        chord_id=literal(chord.chord_id),
+        chord_id=plain(chord.chord_id),
     )
 
 
@@ -128,7 +120,7 @@ def queue_rows(queues: tuple[Queue, ...]) -> tuple[QueueRow, ...]:
     )
     return tuple(
         QueueRow(
-            name=literal(queue.name),
+            name=plain(queue.name),
             length=queue.length,
             unacked=queue.unacked,
             consumers=UNKNOWN if queue.consumers is None else f"{queue.consumers:,}",
@@ -168,19 +160,19 @@ def _abandoned(queue: Queue) -> bool:
     return queue.consumers == 0 and queue.length > 0
 
 
-def _headline(stuck: int, total: int, *, at_least: bool) -> str:
-    all_of_them = f"{total:,} open chord{'' if total == 1 else 's'}" + (" seen" if at_least else "")
+def _headline(stuck: int, total: int, *, partial: bool) -> str:
+    chords = f"{total:,} open chord{'' if total == 1 else 's'}" + (" seen" if partial else "")
+    if not total:
+        return "No open chords" + (" seen" if partial else "")
     if stuck:
-        return f"{stuck:,} of {all_of_them} {'is' if stuck == 1 else 'are'} stuck"
-    return f"None of {all_of_them} is stuck" if total else f"No {all_of_them}"
+        return f"{stuck:,} of {chords} {'is' if stuck == 1 else 'are'} stuck"
+    return f"None of {chords} is stuck"
 
 
-def _cut(which: str, shown: int, total: int, what: str, *, at_least: bool) -> str:
+def _cut(which: str, shown: int, total: int, what: str) -> str:
     if total <= shown:
         return ""
-    total_text = f"{total:,} or more" if at_least else f"{total:,}"
-    rest = f"{total - shown:,} or more" if at_least else f"{total - shown:,}"
-    return f"The {which} {shown:,} of {total_text} {what}; {rest} are not shown."
+    return f"The {which} {shown:,} of {total:,} {what}; {total - shown:,} more are not shown."
 
 
 def _seen(look: Look, zone: str | None) -> str:
@@ -195,6 +187,6 @@ def _notes(look: Look) -> tuple[str, ...]:
         if look.partial
         else []
     )
-    gaps = [literal(gap, SENTENCE_LENGTH) for gap in look.gaps[:SHOWN_NOTES]]
+    gaps = [plain(gap, SENTENCE_LENGTH) for gap in look.gaps[:SHOWN_NOTES]]
     more = len(look.gaps) - SHOWN_NOTES
     return (*partial, *gaps, *([f"{more:,} more notes of this kind."] if more > 0 else []))

@@ -26,9 +26,6 @@ APP_VARIABLE = "CHORDWATCH_APP"
 BROKER_VARIABLE = "CELERY_BROKER_URL"
 BACKEND_VARIABLE = "CELERY_RESULT_BACKEND"
 
-#: The counts above the table are of so many chords at most; beyond that they say "or more".
-LOOK_LIMIT = 20_000
-
 #: Seconds between two looks, and at least so many times what a look takes, so that watching stays cheap.
 INTERVAL = 5.0
 REST_FACTOR = 4.0
@@ -39,8 +36,8 @@ logger = logging.getLogger(__name__)
 class Looker(Protocol):
     """What the dashboard needs of a `chordwatch` Watch."""
 
-    def look(self, health: str = ..., callback: str | None = ..., limit: int = ...) -> Look:
-        """Look once at the installation."""
+    def look(self, *, health: str, limit: int | None) -> Look:
+        """Look once at the installation; `limit` None means all chords."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +117,7 @@ class SharedLook:
     def _look(self) -> Look | ChordwatchError:
         try:
             self._watch = self._watch or self._open_watch()
-            return self._watch.look(health="open", limit=LOOK_LIMIT)
+            return self._watch.look(health="open", limit=None)
         except ChordwatchError as error:
             return error
         except Exception as error:

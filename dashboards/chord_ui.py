@@ -14,10 +14,11 @@ import chord_source
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]  # comes with Streamlit, without types
 import streamlit as st
 from chord_rows import ChordRow, QueueRow
-from chord_words import SENTENCE_LENGTH, duration, literal
+from chord_words import SENTENCE_LENGTH, duration
 
 from chordwatch.errors import ChordwatchError, SettingError
-from chordwatch.model import OUTCOMES, Outcome
+from chordwatch.model import Outcome
+from chordwatch.text import plain
 
 #: Colour of each health, readable on light and on dark ground; its name always stands beside it.
 COLOURS: dict[Outcome, str] = {
@@ -27,6 +28,15 @@ COLOURS: dict[Outcome, str] = {
     "late": "yellow",
     "waiting": "blue",
     "ok": "green",
+}
+#: The same in a table's cell: so much of the colour that the theme's text stays readable on it.
+TINTS: dict[Outcome, str] = {
+    "hung": "rgba(217, 74, 87, 0.35)",
+    "looping": "rgba(155, 93, 229, 0.35)",
+    "failed": "rgba(224, 104, 43, 0.35)",
+    "late": "rgba(234, 179, 8, 0.30)",
+    "waiting": "rgba(59, 130, 246, 0.22)",
+    "ok": "rgba(7, 148, 100, 0.20)",
 }
 MEANINGS: dict[Outcome, str] = {
     "hung": "Will never finish by itself",
@@ -55,7 +65,7 @@ def show_error(error: ChordwatchError) -> None:
         "The dashboard is not set up." if isinstance(error, SettingError) else "The chords cannot be read."
     )
     st.error(f"**{title}**", icon=":material/error:")
-    st.text(literal(str(error), SENTENCE_LENGTH))
+    st.text(plain(str(error), SENTENCE_LENGTH))
     # The sentence itself says what to do.
     if not isinstance(error, SettingError):
         st.caption("This page goes on trying every few seconds.")
@@ -72,10 +82,9 @@ def show_counts(counts: dict[Outcome, int]) -> None:
 def show_chords(rows: tuple[ChordRow, ...]) -> None:
     """Draw the table of open chords. Sorting a column of times sorts by seconds, not by their words."""
     frame = pd.DataFrame([asdict(row) for row in rows])
-    frame["health"] = [[health] for health in frame["health"]]
     frame[["percent", "age", "idle"]] = frame[["percent", "age", "idle"]].astype("float64")
     st.dataframe(
-        frame.style.format({"age": duration, "idle": duration}),
+        frame.style.format({"age": duration, "idle": duration}).map(_tint, subset=["health"]),
         column_config=_chord_columns(),
         hide_index=True,
         row_height=ROW_HEIGHT,
@@ -118,12 +127,14 @@ def show_notes(notes: tuple[str, ...]) -> None:
             st.text("\n".join(notes))
 
 
+def _tint(health: Outcome) -> str:
+    return f"background-color: {TINTS[health]}" if health in TINTS else ""
+
+
 def _chord_columns() -> dict[str, Any]:
     columns = st.column_config
     return {
-        "health": columns.MultiselectColumn(
-            "Health", options=OUTCOMES, color=[COLOURS[outcome] for outcome in OUTCOMES], width=95
-        ),
+        "health": columns.TextColumn("Health", width=85),
         "callback": columns.TextColumn("Callback", width=175),
         "progress": columns.TextColumn("Counted", help="Header tasks counted, k of N", width=105),
         "percent": columns.ProgressColumn("Progress", format="%d%%", min_value=0, max_value=100, width=115),

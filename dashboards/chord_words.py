@@ -1,22 +1,22 @@
 # ruff: noqa: INP001  # Streamlit puts this folder on sys.path, so these are modules and not a package
 """What the dashboard says about a chord, as short plain text: pure, without Streamlit, usable in any process.
 
-Names, errors and queue names are other people's: `literal` makes them one short line in which every
-character is visible. Its result is still not safe as Markdown: Streamlit replaces emoji shortcodes, icons and
-links after backslashes are gone. Show it where nothing is parsed: in a table's cell or with `st.text`.
+Names, errors and queue names are other people's: `plain` makes them one short line in which every character
+can be seen. That is not yet safe as Markdown, where no escaping helps (Streamlit replaces emoji shortcodes,
+icons and links after backslashes are gone): show it in a table's cell or with `st.text`, which parse nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from chordwatch.evidence.facts import Place, PlaceKind
 from chordwatch.model import Chord, Verdict
+from chordwatch.text import plain
 from chordwatch.watch.look import Sighting
 
 UNKNOWN = "?"
-NAME_LENGTH = 80
 PLACE_LENGTH = 40
 SENTENCE_LENGTH = 300
 
@@ -30,13 +30,6 @@ _PLACES: dict[PlaceKind, tuple[str, str]] = {
     "active": ("running on {name}", "running on {count} workers"),
     "unknown": ("not located", "not located"),
 }
-
-
-def literal(text: str, limit: int = NAME_LENGTH) -> str:
-    r"""Return `text` on one line, at most `limit` long, what cannot be seen written as `\n` or `\u202e`."""
-    cut = text[: limit + 1]
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def duration(seconds: float | None) -> str:
@@ -67,9 +60,9 @@ def cause_of(chord: Chord) -> str:
         return ""
     first, *others = chord.verdicts
     if first.certain:
-        return literal(first.summary, SENTENCE_LENGTH)
-    readings = [first, *_other_readings(first, others)]
-    return ", or: ".join(literal(verdict.summary, SENTENCE_LENGTH) for verdict in readings) + " (not certain)"
+        return plain(first.summary, SENTENCE_LENGTH)
+    second = [other for other in others if not other.certain and other.outcome == first.outcome][:1]
+    return "; or: ".join(_clause(verdict) for verdict in (first, *second)) + " (not certain)"
 
 
 def waits_for(sighting: Sighting, *, now: float) -> str:
@@ -86,12 +79,12 @@ def waits_for(sighting: Sighting, *, now: float) -> str:
     if callback and (complete or callback.kind not in {"nowhere", "unknown"}):
         said.append("the callback, " + _said_of([callback], now=now))
     elif complete:
-        said.append("the callback")
+        said.append("nothing any more" if chord.health == "failed" else "the callback")
     return ", ".join(said) or UNKNOWN
 
 
-def _other_readings(first: Verdict, others: Iterable[Verdict]) -> list[Verdict]:
-    return [other for other in others if not other.certain and other.outcome == first.outcome][:1]
+def _clause(verdict: Verdict) -> str:
+    return plain(verdict.summary, SENTENCE_LENGTH).rstrip(".")
 
 
 def _grouped(places: Sequence[Place], *, now: float) -> list[str]:
@@ -106,7 +99,7 @@ def _grouped(places: Sequence[Place], *, now: float) -> list[str]:
 def _said_of(places: Sequence[Place], *, now: float) -> str:
     one, several = _PLACES[places[0].kind]
     names = {place.name for place in places}
-    name = literal(names.pop() or UNKNOWN, PLACE_LENGTH) if len(names) == 1 else ""
+    name = plain(names.pop() or UNKNOWN, PLACE_LENGTH) if len(names) == 1 else ""
     text = one.format(name=name) if name else several.format(count=len(names))
     due = min((place.eta for place in places if place.eta is not None and place.eta > now), default=None)
     return text if due is None else f"{text} (due in {duration(due - now)})"

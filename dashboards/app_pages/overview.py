@@ -9,7 +9,7 @@ from __future__ import annotations
 import chord_ui
 import streamlit as st
 from chord_rows import Overview, overview_of
-from chord_source import INTERVAL, LOOK_LIMIT
+from chord_source import INTERVAL
 
 from chordwatch.errors import ChordwatchError
 
@@ -22,7 +22,7 @@ def live() -> None:
     if isinstance(seen, ChordwatchError):
         chord_ui.show_error(seen)
         return
-    overview = overview_of(seen, limit=LOOK_LIMIT, zone=st.context.timezone)
+    overview = overview_of(seen, zone=st.context.timezone)
     st.subheader(f":red[{overview.headline}]" if overview.stuck else overview.headline, anchor=False)
     st.caption(overview.seen)
     show_chords(overview)
