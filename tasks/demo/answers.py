@@ -17,12 +17,14 @@ from tasks.demo.supervise import Child
 POLL_SECONDS = 0.2
 
 
-def answers_200(url: str) -> bool:
-    """Whether a GET of `url` itself, without redirects, answers 200."""
+def page_at(url: str) -> str | None:
+    """Return the address that answers 200: `url`, or where it redirects to; None when there is none."""
     try:
-        return httpx.get(url, timeout=5.0, trust_env=False).status_code == httpx.codes.OK
+        # Prometheus and Flower have their first page at an address that depends on their version.
+        response = httpx.get(url, timeout=5.0, trust_env=False, follow_redirects=True)
     except httpx.HTTPError:
-        return False
+        return None
+    return str(response.url) if response.status_code == httpx.codes.OK else None
 
 
 def worker_replies(broker_url: str, node: str) -> bool:
@@ -38,7 +40,7 @@ def worker_replies(broker_url: str, node: str) -> bool:
 def answers(service: Service, log: Path, broker_url: str) -> bool:
     """Whether `service` answers, with all its pages."""
     if service.health is not None:
-        return all(answers_200(url) for url in (service.health, *service.pages.values()))
+        return all(page_at(url) is not None for url in (service.health, *service.pages.values()))
     if service.node is not None:
         return worker_replies(broker_url, service.node)
     return service.says is not None and service.says.encode() in log.read_bytes()
@@ -46,7 +48,7 @@ def answers(service: Service, log: Path, broker_url: str) -> bool:
 
 def unanswered(
     pairs: Iterable[tuple[Service, Child]], broker_url: str, seconds: float, stopped: Callable[[], bool]
-) -> list[Child]:
+) -> list[tuple[Service, Child]]:
     """Wait, all at once and at most so long, until each service answers; return those that did not.
 
     One that has ended, or that anybody ended by `stopped`, is not waited for.
@@ -63,4 +65,4 @@ def unanswered(
     listed = list(pairs)
     with ThreadPoolExecutor(max_workers=len(listed)) as pool:
         good = list(pool.map(lambda pair: wait(*pair), listed))
-    return [child for (_, child), answered in zip(listed, good, strict=True) if not answered]
+    return [pair for pair, answered in zip(listed, good, strict=True) if not answered]

@@ -10,13 +10,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from tasks.demo.answers import answers_200, unanswered
+from tasks.demo.answers import page_at, unanswered
 from tasks.demo.data_folder import DataFolder
 from tasks.demo.errors import DemoError
 from tasks.demo.ports import LOOPBACK, changes, choose_ports
@@ -108,7 +108,7 @@ class Demo:
         started = self._start(self._available(others))
         if self._interrupt.happened():
             return 128 + self._interrupt.number
-        pages = {name: url for service in started for name, url in service.pages.items()}
+        pages = {name: page_at(url) or url for service in started for name, url in service.pages.items()}
         _say(f"All {len(self._supervisor.children)} services answer after {time.monotonic() - begun:.0f} s.")
         for name, url in pages.items():
             _say(f"  {name:<14} {url}")
@@ -143,7 +143,9 @@ class Demo:
         broker = f"redis://{self._place.address('redis')}/0"
         silent = unanswered(pairs, broker, ANSWER_SECONDS, self._stopped)
         if not self._interrupt.happened():
-            self._refuse(self._supervisor.lost() or silent)
+            self._refuse_lost()
+            if silent:
+                raise DemoError("\n".join(_silence(service, child) for service, child in silent))
         return wanted
 
     def _stopped(self) -> bool:
@@ -161,27 +163,32 @@ class Demo:
                 self._check(pages)
         finally:
             code = tour.stop()
-        self._refuse(self._supervisor.lost())
+        self._refuse_lost()
         return 128 + self._interrupt.number if code == UNFINISHED else code
 
     def _check(self, pages: Mapping[str, str]) -> None:
         """Look once more whether every page answers."""
-        dead = [url for url in pages.values() if not answers_200(url)]
+        dead = [url for url in pages.values() if page_at(url) != url]
         if dead:
             raise DemoError(
                 f"No answer any more from {', '.join(dead)}; the logs are in {self._folder.logs}."
             )
 
-    def _refuse(self, children: Iterable[Child]) -> None:
-        sentences = [_complaint(child) for child in children]
-        if sentences:
-            raise DemoError("\n".join(sentences))
+    def _refuse_lost(self) -> None:
+        lost = self._supervisor.lost()
+        if lost:
+            raise DemoError(
+                "\n".join(
+                    f"{child.name} ended by itself with exit code {child.returncode}; its log is {child.log}."
+                    for child in lost
+                )
+            )
 
 
-def _complaint(child: Child) -> str:
-    if child.ended:
-        return f"{child.name} ended by itself with exit code {child.returncode}; its log is {child.log}."
-    return f"{child.name} did not answer within {ANSWER_SECONDS:.0f} s; its log is {child.log}."
+def _silence(service: Service, child: Child) -> str:
+    addresses = " and ".join(filter(None, (service.health, *service.pages.values())))
+    at = f" at {addresses}" if addresses else ""
+    return f"{service.name} did not answer{at} within {ANSWER_SECONDS:.0f} s; its log is {child.log}."
 
 
 def _say(sentence: str) -> None:

@@ -51,7 +51,7 @@ class Place:
 class Service:
     """One process. It answers when `health` is 200, when the worker `node` replies, or when it `says` a line.
 
-    `pages` are the addresses worth showing to a person, by name; each answers 200.
+    `pages` are the addresses worth showing to a person, by name; each leads to a page that answers 200.
     """
 
     name: str
@@ -128,7 +128,7 @@ def _flower(place: Place) -> Service:
         name="flower",
         argv=("celery", "-A", "tasks", "flower", "--conf=dashboards/flowerconfig.py", *options),
         health=f"{root}/healthcheck",
-        pages={"flower": f"{root}/workers"},
+        pages={"flower": f"{root}/"},
     )
 
 
@@ -154,5 +154,5 @@ def _prometheus(place: Place) -> Service:
             f"--web.listen-address={place.bind}:{place.ports['prometheus']}",
         ),
         health=f"{root}/-/ready",
-        pages={"prometheus": f"{root}/graph"},
+        pages={"prometheus": f"{root}/"},
     )

@@ -39,8 +39,11 @@ def test_when_the_demo_is_gone_the_guard_ends_what_it_left() -> None:
         start(WILLING) as stopped_before,
         subprocess.Popen([sys.executable, guard.__file__], stdin=subprocess.PIPE, text=True) as guarding,
     ):
-        guarding.communicate(f"+{left.pid}\n+{stopped_before.pid}\n-{stopped_before.pid}\n", 20)
+        assert guarding.stdin is not None
+        guarding.stdin.write(f"+{left.pid}\n+{stopped_before.pid}\n-{stopped_before.pid}\n")
+        guarding.stdin.close()
 
         assert left.wait(5) == -signal.SIGTERM
+        assert guarding.wait(5) == 0
         assert stopped_before.poll() is None
         stopped_before.kill()
