@@ -60,7 +60,7 @@ def trouble(scenario: str, stage: str, attempt: int) -> tuple[HTTPStatus, float]
 
 def answer(stage: str, text: str) -> dict[str, Any]:
     """Return what a model would: the same for the same text."""
-    digest = hashlib.sha256(text.encode()).digest()
+    digest = hashlib.sha256(text.encode(errors="replace")).digest()
     if stage == "preprocess":
         return {"text": " ".join(text.lower().split())}
     if stage == "embed":
@@ -106,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             question = read_question(self._body())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._send(HTTPStatus.BAD_REQUEST, {"error": str(error)})
             return
         attempt = self.attempts.count(question["request_id"])

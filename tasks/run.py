@@ -11,6 +11,7 @@ import sys
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tasks import config, records
@@ -41,7 +42,7 @@ def _play(scenario: Scenario, times: int) -> int:
         records.client().ping()
         for _ in range(times):
             _start(scenario)
-    except RedisError:
+    except (RedisError, OperationalError):
         print(f"Redis cannot be reached at {_redis_address()}; is it running?", file=sys.stderr)
         return 3
     except FaultError as error:

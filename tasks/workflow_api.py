@@ -61,6 +61,8 @@ async def read_new_workflow(request: Request) -> NewWorkflow:
 @api.post("/api/workflows", status_code=201)
 def start_workflow(new: Annotated[NewWorkflow, Depends(read_new_workflow)]) -> dict[str, Any]:
     """Start a workflow and show it."""
+    # Celery would try for 20 seconds to reach a backend that is away.
+    records.client().ping()
     try:
         workflow_id, _ = workflows.start(new.project, new.name, new.payload.model_dump())
     except workflows.UnknownWorkflowError as error:

@@ -103,13 +103,13 @@ class Stack:
         """Start a celery command."""
         self.spawn(name, sys.executable, "-m", "celery", "-A", "tasks", *arguments)
 
-    def spawn(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+    def spawn(self, name: str, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a process in a group of its own, with a log of its own."""
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=self.environment,
+                env={**self.environment, **environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
 import time
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.tasks.conftest import Stack, start_workflow, wait_until
+from tests.integration.tasks.conftest import Stack, free_port, start_workflow, wait_until
 
 pytestmark = pytest.mark.xdist_group("tasks")
 
@@ -195,5 +197,31 @@ def test_the_model_service_forgets_no_attempt_and_refuses_nonsense(stack: Stack)
 
     assert [httpx.post(url, json=question).status_code for _ in range(3)] == [500, 500, 200]
     assert httpx.post(url, content=b"{").status_code == httpx.codes.BAD_REQUEST
+    assert httpx.post(url, content=b"[" * 100_000).status_code == httpx.codes.BAD_REQUEST
+    lone_surrogate = json.dumps({**question, "text": "\ud800"})
+    assert httpx.post(url, content=lone_surrogate).status_code == httpx.codes.OK
     assert "unknown stage" in httpx.post(url, json={**question, "stage": "guess"}).json()["error"]
     assert httpx.get(f"{stack.model_url}/nope").status_code == httpx.codes.NOT_FOUND
+
+
+def test_without_redis_the_api_says_so_at_once(stack: Stack) -> None:
+    port = free_port()
+    process = stack.spawn(
+        "lonely_api",
+        *(sys.executable, "-m", "tasks.workflow_api", "--port", str(port)),
+        DEMO_REDIS_URL="redis://:secret@127.0.0.1:1",
+    )
+    url = f"http://127.0.0.1:{port}"
+    wait_until(lambda: is_listening(port), "the API listens")
+
+    question = {"project": "demo", "name": "PIPELINE", "payload": {"raw": "", "scenario": "happy"}}
+    for response in (httpx.post(f"{url}/api/workflows", json=question), httpx.get(f"{url}/health")):
+        assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert response.json() == {"error": "Redis cannot be reached."}
+    process.terminate()
+    process.wait(10)
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
