@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from chordwatch.evidence.facts import Place
 from chordwatch.model import FINISHED, Chord
 from chordwatch.text import plain
 from chordwatch.watch import Sighting
@@ -22,7 +23,7 @@ STYLES = {
     "ok": "green",
     "done": "dim",
 }
-_BAR_WIDTH = 10
+_BAR_WIDTH = 6
 _TITLES = ("CHORD", "HEALTH", " " * _BAR_WIDTH, "DONE", "IDLE", "CALLBACK")
 _RIGHT = (3, 4)
 _ID_WIDTH = 36  # a uuid's; other ids may be longer and are shortened
@@ -50,19 +51,21 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
         cell.rjust(width) if at in _RIGHT else cell.ljust(width)
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
-    return "  ".join((chord, health, bar, done, idle_, callback))
+    return f"{chord}  {health}  {bar}  {done}  {idle_}  {callback}".rstrip()
 
 
 def _lines(sighting: Sighting, cells: tuple[str, ...], widths: list[int]) -> Iterator[RenderableType]:
     chord = sighting.chord
-    line = Text(_row(cells, widths), no_wrap=True, overflow="ellipsis")
+    line = Text(_row(cells, widths))
     health_at = widths[0] + 2
     line.stylize(STYLES[chord.health], health_at, health_at + widths[1])
     bar_at = health_at + widths[1] + 2
-    yield line[:bar_at].append_text(_bar(chord)).append_text(line[bar_at + _BAR_WIDTH :])
+    whole = line[:bar_at].append_text(_bar(chord)).append_text(line[bar_at + _BAR_WIDTH :])
+    whole.no_wrap, whole.overflow = True, "ellipsis"
+    yield whole
     reason = why(sighting)
     if reason:
-        yield Padding(Text(reason, style="dim"), (0, 0, 0, _INDENT))
+        yield Padding(Text(reason, style="dim"), (0, 0, 0, _INDENT), expand=False)
 
 
 def progress(chord: Chord) -> str:
@@ -99,13 +102,15 @@ def why(sighting: Sighting) -> str:
         return ""
     if chord.size is None and not chord.missing:
         return "callback published" if chord.counted else ""
-    places = Counter(
-        f"in {plain(place.name or '')}" if place.name else "not seen" for place in sighting.places.values()
-    )
+    places = Counter(_where(place) for place in sighting.places.values())
     unknown = len(chord.missing) - sum(1 for gap in chord.missing if gap.task_id)
     if unknown:
-        places["of unknown id"] = unknown
+        places["of which no trace is left but the gap"] = unknown
     return ", ".join(f"{number:,} {place}" for place, number in places.items())
+
+
+def _where(place: Place) -> str:
+    return f"{place.kind} ({plain(place.name)})" if place.name else "not seen anywhere"
 
 
 def _bar(chord: Chord) -> Text:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -63,7 +63,7 @@ def queue_unconsumed(case: Case) -> Iterator[Verdict]:
     for queue, tasks in _unread(case).items():
         header = [task for task in tasks if task != case.chord.callback.task_id]
         if header:
-            what = f"{_tasks(len(header))} of the header wait"
+            what = f"{_tasks(len(header))} of the header {_verb('wait', header)}"
             yield _unconsumed(case, "queue_unconsumed", queue, header, what)
 
 
@@ -89,7 +89,7 @@ def no_workers(case: Case) -> Iterator[Verdict]:
         case,
         "no_workers",
         tasks=list(queued),
-        summary=f"{_tasks(len(queued))} wait in {', '.join(queues)}, and no worker is online.",
+        summary=f"{_tasks(len(queued))} {_verb('wait', queued)} in {', '.join(queues)}, and no worker is online.",
         evidence=[
             f"No worker answered an inspect at {_clock(case.consumers.asked_at)}.",
             *_where(case, list(queued)),
@@ -165,7 +165,7 @@ def queued(case: Case) -> Iterator[Verdict]:
                 case,
                 "queued",
                 tasks=waiting,
-                summary=f"{_tasks(len(waiting))} wait in queue {plain(queue)}, which {who} reads.",
+                summary=f"{_tasks(len(waiting))} {_verb('wait', waiting)} in queue {plain(queue)}, which {who} reads.",
                 evidence=_where(case, waiting),
                 since=_since(case),
             )
@@ -174,7 +174,7 @@ def queued(case: Case) -> Iterator[Verdict]:
             case,
             "queued",
             tasks=tasks,
-            summary=f"{_tasks(len(tasks))} wait for a free slot of worker {plain(worker)}.",
+            summary=f"{_tasks(len(tasks))} {_verb('wait', tasks)} for a free slot of worker {plain(worker)}.",
             evidence=_where(case, tasks),
             since=_since(case),
         )
@@ -190,7 +190,7 @@ def header_running(case: Case) -> Iterator[Verdict]:
             case,
             "header_running",
             tasks=list(running),
-            summary=f"{_tasks(len(running))} run on {workers}.",
+            summary=f"{_tasks(len(running))} {_verb('run', running)} on {workers}.",
             evidence=_where(case, list(running)),
             since=min((place.since for place in running.values() if place.since), default=None),
         )
@@ -249,7 +249,7 @@ def _timed(case: Case, cause: str, tasks: Mapping[str, Place], what: str) -> Ite
         case,
         cause,
         tasks=list(tasks),
-        summary=f"{_tasks(len(tasks))} wait for {what}, due {_clock(due)}.",
+        summary=f"{_tasks(len(tasks))} {_verb('wait', tasks)} for {what}, due {_clock(due)}.",
         evidence=_where(case, list(tasks)),
         certain=all(place.kind != "unacked" for place in tasks.values()),
         question="Is the worker alive that took it? It did not name the task among those it holds back.",
@@ -345,6 +345,10 @@ def _first_queue(case: Case, tasks: list[str]) -> str:
 
 def _tasks(number: int) -> str:
     return "1 task" if number == 1 else f"{number:,} tasks"
+
+
+def _verb(verb: str, things: Sized) -> str:
+    return f"{verb}s" if len(things) == 1 else verb
 
 
 def _name(name: str | None) -> str:

@@ -59,7 +59,7 @@ class Watch:
         met = self._gatherer.all_chords(this, finished=health in ("all", "done", "failed"))
         sightings = [self._diagnosed(evidence, this) for evidence in met]
         chosen = sorted(
-            (sighting for sighting in sightings if _matches(sighting.chord, health, callback)),
+            (sighting for sighting in sightings if matches(sighting.chord, health, callback)),
             key=lambda sighting: _order(sighting.chord),
         )
         return Look(
@@ -100,7 +100,8 @@ class Watch:
         return replace(sighting, chord=chord)
 
 
-def _matches(chord: Chord, health: str, callback: str | None) -> bool:
+def matches(chord: Chord, health: str, callback: str | None) -> bool:
+    """Whether `list` shows the chord under these filters."""
     if callback is not None and chord.callback.name != callback:
         return False
     if health == "open":

@@ -1,0 +1,144 @@
+"""The monitor's HTTP interface: read-only, documented by OpenAPI, without anything from the internet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi_offline import FastAPIOffline
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from starlette.exceptions import HTTPException
+
+from chordwatch import __version__
+from chordwatch.errors import ChordwatchError
+from chordwatch.evidence.facts import Queue, Worker
+from chordwatch.metrics import ChordCollector
+from chordwatch.model import Chord, to_json
+from chordwatch.service.loop import Loop
+from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, matches
+
+#: A monitor that has not finished a look for so many intervals is not healthy.
+_STALE_INTERVALS = 6
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    404: {"description": 'No such chord: `{"error": sentence}`'},
+    503: {"description": 'Nothing could be read: `{"error": sentence}`'},
+}
+
+
+def make_api(loop: Loop, interval: float) -> FastAPI:
+    """Return the ASGI application that serves what `loop` saw; `interval` in seconds."""
+    api: FastAPI = FastAPIOffline(
+        title="chordwatch",
+        version=__version__,
+        description="Celery chords: open, waiting, hung.",
+        lifespan=_life(loop),
+    )
+    api.state.loop = loop
+    _add_errors(api)
+    _add_chords(api, loop)
+    _add_installation(api, loop)
+    _add_health(api, loop, interval)
+    return api
+
+
+def _life(loop: Loop) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loop.start()
+        yield
+        loop.stop()
+
+    return lifespan
+
+
+def _add_chords(api: FastAPI, loop: Loop) -> None:
+    health_pattern = f"^({'|'.join(HEALTH_FILTERS)})$"
+
+    @api.get("/api/chords", response_model=list[Chord], response_model_exclude={"__all__": {"header"}})
+    def chords(
+        health: Annotated[str, Query(pattern=health_pattern)] = "all",
+        callback: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = DEFAULT_LIMIT,
+        cursor: Annotated[int, Query(ge=0, description="Go on here: the last answer's X-Next-Cursor.")] = 0,
+    ) -> Response:
+        """Chords of the last look, oldest open first, then newest finished."""
+        matching = [chord for chord in _last(loop) if matches(chord, health, callback)]
+        page = matching[cursor : cursor + limit]
+        more = {"X-Next-Cursor": str(cursor + limit)} if cursor + limit < len(matching) else {}
+        return JSONResponse([to_json(chord, header=False) for chord in page], headers=more)
+
+    @api.get("/api/chords/{id}", response_model=Chord, responses=_ERRORS)
+    def chord(id: str) -> Response:  # noqa: A002  # the contract's name
+        """One chord, looked at now, by its group id, its callback's id, or a header task's."""
+        sighting = loop.sight(id)
+        if sighting is None:
+            raise HTTPException(404, "No chord is found under this id.")
+        return JSONResponse(to_json(sighting.chord, header=True))
+
+
+def _add_installation(api: FastAPI, loop: Loop) -> None:
+    @api.get("/api/queues")
+    def queues() -> list[Queue]:
+        """The broker's queues as of the last look."""
+        return list(loop.glance.look.queues) if loop.glance.look else []
+
+    @api.get("/api/workers")
+    def workers() -> list[Worker]:
+        """The workers that answered, asked at most once a minute."""
+        return list(loop.glance.look.workers) if loop.glance.look else []
+
+    @api.get("/metrics", response_class=PlainTextResponse)
+    def metrics(request: Request) -> Response:
+        """Metrics for Prometheus."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(
+            ChordCollector(loop.glance.look, loop.glance.seconds, reachable=not loop.glance.error)
+        )
+        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encoder(registry), media_type=content_type)
+
+
+def _add_health(api: FastAPI, loop: Loop, interval: float) -> None:
+    @api.get("/healthz", responses=_ERRORS)
+    def healthz() -> dict[str, str]:
+        """Whether the monitor sees anything: its last look succeeded and is not old."""
+        glance = loop.glance
+        if glance.error:
+            raise HTTPException(503, glance.error)
+        if glance.look and time.time() - glance.look.taken_at > _STALE_INTERVALS * interval + glance.seconds:
+            raise HTTPException(503, "The last look is too old.")
+        return {"status": "ok"}
+
+    @api.get("/readyz", responses=_ERRORS)
+    def readyz() -> dict[str, str]:
+        """Whether a first look was taken."""
+        if loop.glance.look is None:
+            raise HTTPException(503, loop.glance.error or "The first look is not finished.")
+        return {"status": "ready"}
+
+
+def _add_errors(api: FastAPI) -> None:
+    @api.exception_handler(HTTPException)
+    def refused(_: Request, exc: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": exc.detail}, exc.status_code)
+
+    @api.exception_handler(RequestValidationError)
+    def invalid(_: Request, exc: RequestValidationError) -> JSONResponse:
+        first = exc.errors()[0]
+        return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}."}, 422)
+
+    @api.exception_handler(ChordwatchError)
+    def unreadable(_: Request, exc: ChordwatchError) -> JSONResponse:
+        return JSONResponse({"error": str(exc)}, 503)
+
+
+def _last(loop: Loop) -> tuple[Chord, ...]:
+    if loop.glance.look is None:
+        raise HTTPException(503, loop.glance.error or "The first look is not finished.")
+    return loop.glance.look.chords
