@@ -105,7 +105,7 @@ def why(sighting: Sighting) -> str:
     places = Counter(_where(place) for place in sighting.places.values())
     unknown = len(chord.missing) - sum(1 for gap in chord.missing if gap.task_id)
     if unknown:
-        places["of which no trace is left but the gap"] = unknown
+        places["without a trace"] = unknown
     return ", ".join(f"{number:,} {place}" for place, number in places.items())
 
 

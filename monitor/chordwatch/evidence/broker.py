@@ -22,7 +22,7 @@ from chordwatch.evidence.messages import MessageReader
 
 TRANSPORTS = ("redis", "rediss", "sentinel", "redis+socket")
 CONNECT_SECONDS = 5.0
-SCAN_COUNT = 2000
+SCAN_COUNT = 1000
 #: One command fetches about so much; the number of messages follows from their measured size.
 CHUNK_BYTES = 1024 * 1024
 CHUNK_MESSAGES = 500

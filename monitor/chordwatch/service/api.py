@@ -25,6 +25,7 @@ from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, matches
 
 #: A monitor that has not finished a look for so many intervals is not healthy.
 _STALE_INTERVALS = 6
+_HEALTHS = f"^({'|'.join(HEALTH_FILTERS)})$"
 _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"description": 'No such chord: `{"error": sentence}`'},
     503: {"description": 'Nothing could be read: `{"error": sentence}`'},
@@ -58,11 +59,9 @@ def _life(loop: Loop) -> Any:
 
 
 def _add_chords(api: FastAPI, loop: Loop) -> None:
-    health_pattern = f"^({'|'.join(HEALTH_FILTERS)})$"
-
     @api.get("/api/chords", response_model=list[Chord], response_model_exclude={"__all__": {"header"}})
     def chords(
-        health: Annotated[str, Query(pattern=health_pattern)] = "all",
+        health: Annotated[str, Query(pattern=_HEALTHS)] = "all",
         callback: str | None = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = DEFAULT_LIMIT,
         cursor: Annotated[int, Query(ge=0, description="Go on here: the last answer's X-Next-Cursor.")] = 0,

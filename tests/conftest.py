@@ -1,0 +1,49 @@
+"""Fixtures of every tier. One Redis for each test process, emptied before each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.servers import OWN_VARIABLES, Processes, RedisServer
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the developer's variables away."""
+    for name in list(os.environ):
+        if name.startswith(OWN_VARIABLES):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def session_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """Processes that live as long as the test session."""
+    processes = Processes(tmp_path_factory.mktemp("session"))
+    yield processes
+    processes.stop()
+
+
+@pytest.fixture(scope="session")
+def session_redis(session_processes: Processes) -> Iterator[RedisServer]:
+    """The session's Redis; tests take `redis`."""
+    server = RedisServer(session_processes)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis(session_redis: RedisServer) -> RedisServer:
+    """A real Redis, empty."""
+    session_redis.broker.flushall()
+    return session_redis
+
+
+@pytest.fixture
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """Processes of one test, all ended after it."""
+    processes = Processes(tmp_path_factory.mktemp("processes"))
+    yield processes
+    processes.stop()

@@ -1,0 +1,18 @@
+"""Waiting for something to become true, instead of sleeping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(predicate: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+    """Return the predicate's first true value; fail, naming `what`, when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := predicate()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.05)
+    return value
