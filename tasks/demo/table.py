@@ -42,7 +42,7 @@ def table_of(chords: Sequence[Chord], names: Mapping[str, str]) -> Table:
             Text(names.get(chord.chord_id, "")),
             Text(chord.chord_id[:8]),
             Text((chord.callback.name or "").removeprefix("tasks.")),
-            ProgressBar(total=chord.size or 1, completed=_counted(chord), width=20),
+            ProgressBar(total=1.0, completed=fraction(chord), width=20),
             Text(progress(chord)),
             Text(chord.health, style=STYLES[chord.health]),
             Text(chord.verdicts[0].summary if chord.verdicts else ""),
@@ -52,12 +52,17 @@ def table_of(chords: Sequence[Chord], names: Mapping[str, str]) -> Table:
 
 def progress(chord: Chord) -> str:
     """Return k of N, as far as they are known."""
-    return f"{_counted(chord)} of {'?' if chord.size is None else chord.size}"
+    # Celery deletes its count with the last part; that the callback ran means that all were counted.
+    if chord.state == "succeeded":
+        return f"all {chord.size or chord.counted}"
+    return f"{chord.counted} of {'?' if chord.size is None else chord.size}"
 
 
-def _counted(chord: Chord) -> int:
-    # Of a chord that succeeded all parts were counted, also where Celery has deleted the count since.
-    return chord.size or chord.counted if chord.state == "succeeded" else chord.counted
+def fraction(chord: Chord) -> float:
+    """Return how far the chord is, 0 to 1; 0 where N is not known."""
+    if chord.state == "succeeded":
+        return 1.0
+    return min(1.0, chord.counted / chord.size) if chord.size else 0.0
 
 
 class Screen:
@@ -78,8 +83,8 @@ class Screen:
             self._live.update(table_of(chords, names), refresh=True)
             return
         for chord in chords:
-            name = names.get(chord.chord_id, chord.callback.name or chord.chord_id)
-            self._say_once(chord.chord_id, f"{name:<26} {progress(chord):>8}  {chord.health}")
+            name = names.get(chord.chord_id, chord.callback.name or chord.chord_id[:8])
+            self._say_once(chord.chord_id, f"{name:<26} {progress(chord):>7}  {chord.health}")
 
     def _say_once(self, key: str, line: str) -> None:
         if self._said.get(key) != line:

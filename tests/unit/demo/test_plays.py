@@ -9,7 +9,7 @@ from rich.console import Console
 
 from chordwatch.model import Callback, Chord, to_json
 from tasks.demo.plays import Play, patience_seconds, plays_of
-from tasks.demo.table import Screen, progress, table_of
+from tasks.demo.table import Screen, fraction, progress, table_of
 from tasks.launch import Started
 from tasks.scenarios import SCENARIOS, Scenario
 
@@ -154,14 +154,17 @@ def test_the_table_shows_names_literally() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chord", "expected"),
+    ("chord", "words", "part"),
     [
-        (replace(CHORD, size=None), "1 of ?"),
-        (replace(CHORD, counted=0, state="succeeded", health="done"), "3 of 3"),
+        (replace(CHORD, size=4), "1 of 4", 0.25),
+        (replace(CHORD, size=None), "1 of ?", 0.0),
+        (replace(CHORD, counted=3, size=None, state="succeeded", health="done"), "all 3", 1.0),
+        (replace(CHORD, counted=9), "9 of 3", 1.0),
     ],
 )
-def test_progress_says_what_is_known(chord: Chord, expected: str) -> None:
-    assert progress(chord) == expected
+def test_progress_says_what_is_known(chord: Chord, words: str, part: float) -> None:
+    assert progress(chord) == words
+    assert fraction(chord) == part
 
 
 def test_without_a_terminal_a_change_is_a_line_and_nothing_is_said_twice() -> None:
@@ -173,6 +176,6 @@ def test_without_a_terminal_a_change_is_a_line_and_nothing_is_said_twice() -> No
 
     lines = output.getvalue().splitlines()
     assert [line.split("s  ", 1)[1] for line in lines] == [
-        "example                      1 of 3  ok",
-        "example                      2 of 3  ok",
+        "example                     1 of 3  ok",
+        "example                     2 of 3  ok",
     ]
