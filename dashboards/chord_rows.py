@@ -143,7 +143,7 @@ def clock(timestamp: float, zone: str | None) -> str:
 def _severity(sighting: Sighting) -> tuple[int, float, str]:
     chord = sighting.chord
     rank = OUTCOMES.index(chord.health) if chord.health in get_args(Outcome) else len(OUTCOMES)
-    return rank, inf if chord.opened_at is None else chord.opened_at, chord.chord_id
+    return rank, chord.opened_at or chord.progressed_at or inf, chord.chord_id
 
 
 def _percent(chord: Chord) -> int | None:

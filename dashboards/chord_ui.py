@@ -14,7 +14,7 @@ import chord_source
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]  # comes with Streamlit, without types
 import streamlit as st
 from chord_rows import ChordRow, QueueRow
-from chord_words import SENTENCE_LENGTH, duration
+from chord_words import SENTENCE_LENGTH, UNKNOWN, duration
 
 from chordwatch.errors import ChordwatchError, SettingError
 from chordwatch.model import Outcome
@@ -89,6 +89,7 @@ def show_chords(rows: tuple[ChordRow, ...]) -> None:
         hide_index=True,
         row_height=ROW_HEIGHT,
         height=ROW_HEIGHT * min(len(rows), ROWS_ON_SCREEN) + HEADER_HEIGHT,
+        placeholder=UNKNOWN,
         key="open_chords",
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -24,7 +24,7 @@ from chordwatch.evidence.backend_parts import PartsReader
 from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.decode import MAX_BYTES, UndecodableError, as_bytes, as_dict, decoded, load, number
 from chordwatch.evidence.facts import ChordKeys, Claim, TaskMeta
-from chordwatch.evidence.result_tuples import leaves
+from chordwatch.evidence.result_tuples import inner_groups, leaves
 
 #: `.d` is new in Celery 5.7 and is never alone; `.j .s .t .c` tell that a group id is a chord's.
 SUFFIXES = (b".s", b".j", b".t", b".c", b".d")
@@ -33,6 +33,15 @@ SCAN_COUNT = 1000
 BATCH = 200
 #: Calibration: how many results are looked at to learn how long results live here.
 _SAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """What a SCAN met: chords, saved GroupResults (a plain group's too), and where to go on (0: all was seen)."""
+
+    chord_ids: set[str]
+    group_ids: set[str]
+    cursor: int
 
 
 class BackendReader:
@@ -67,15 +76,34 @@ class BackendReader:
         with self._reading():
             self._client.ping()
 
-    def scan_chords(self, cursor: int, budget: Budget) -> tuple[set[str], int]:
-        """Return group ids whose chord keys a SCAN met from `cursor` on, and where to go on (0: all seen)."""
-        found: set[str] = set()
+    def scan_chords(self, cursor: int, budget: Budget) -> Met:
+        """Return the group ids whose keys a SCAN met from `cursor` on."""
+        chords: set[str] = set()
+        groups: set[str] = set()
         after = cursor
         for after, keys in self._scan(self._group_prefix, cursor, budget):  # noqa: B007  # returned
             for key in keys:
+                name = decoded(key[len(self._group_prefix) :])
                 if key.endswith(SUFFIXES):
-                    found.add(decoded(key[len(self._group_prefix) : -2]))
-        return found, after
+                    chords.add(name[:-2])
+                else:
+                    groups.add(name)
+        return Met(chord_ids=chords, group_ids=groups, cursor=after)
+
+    def inner_groups(self, group_ids: Iterable[str], budget: Budget, gaps: Gaps) -> set[str]:
+        """Return the ids of the groups inside the saved GroupResults of `group_ids`.
+
+        When a chain in a complex header reaches its group, Celery sets a size for that group's id and counts its
+        tasks for the chord (`group._apply_tasks`): such a key is no chord, and nobody ever deletes it.
+        """
+        found: set[str] = set()
+        for group_id in group_ids:
+            if budget.spent:
+                break
+            with self._reading():
+                length = self._client.strlen(self._group_key(group_id))
+                found |= set(inner_groups([self._group_tree(group_id, length, gaps)]))
+        return found
 
     def scan_metas(self, cursor: int, budget: Budget, gaps: Gaps) -> tuple[list[TaskMeta], int]:
         """Return task results that a SCAN met from `cursor` on, and where to go on (0: all seen)."""
@@ -160,23 +188,22 @@ class BackendReader:
             added=number(added) or 0,
             counted=counted,
             claim=_claim(claim),
-            members=self._members(chord_id, result_length, gaps),
+            members=tuple(leaves([self._group_tree(chord_id, result_length, gaps)])),
             expires_at=now + min(lives) if lives else None,
         )
 
-    def _members(self, chord_id: str, length: object, gaps: Gaps) -> tuple[str, ...]:
-        """Return the leaf task ids of the GroupResult that Celery saves for complex headers."""
+    def _group_tree(self, group_id: str, length: object, gaps: Gaps) -> object:
+        """Return the result tuple of the GroupResult that Celery saves for complex headers, None without one."""
         if not isinstance(length, int) or length == 0:
-            return ()
+            return None
         if length > MAX_BYTES:
             gaps.skip("oversized group result")
-            return ()
+            return None
         try:
-            stored = load(as_bytes(self._client.get(self._group_key(chord_id)) or b""))
+            return as_dict(load(as_bytes(self._client.get(self._group_key(group_id)) or b""))).get("result")
         except UndecodableError as exc:
             gaps.skip(str(exc))
-            return ()
-        return tuple(leaves([as_dict(stored).get("result")]))
+            return None
 
     def _calibrate(self, found: dict[str, ChordKeys], gaps: Gaps) -> None:
         """Learn how long results live here: the life that one has left, plus its age.

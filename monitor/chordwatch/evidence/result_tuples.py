@@ -34,6 +34,18 @@ def launches(results: list[object]) -> Iterator[Launch]:
             yield Launch(group_id=group_id, task_ids=tuple(leaves(children)))
 
 
+def inner_groups(results: list[object]) -> Iterator[str]:
+    """Yield the ids of the groups that stand inside the groups in `results`."""
+    stack, seen = [child for result in results for child in _split(result)[1] or ()], 0
+    while stack and seen < MAX_NODES:
+        own_id, children = _split(stack.pop())
+        seen += 1
+        if children is not None:
+            stack.extend(children)
+            if own_id:
+                yield own_id
+
+
 def _split(result: object) -> tuple[str | None, list[object] | None]:
     node = as_list(result)
     if len(node) != 2:  # noqa: PLR2004  # own id with its parent, children

@@ -55,6 +55,7 @@ class Gatherer:
         self._memory = ConsumerMemory()
         self._chord_cursor = 0
         self._chord_ids: set[str] = set()
+        self._group_ids: set[str] = set()
         self._meta_cursor = 0
         self._metas: dict[str, TaskMeta] = {}
 
@@ -83,6 +84,7 @@ class Gatherer:
         """Return the evidence of every chord that was met; with `finished` also of those without any key left."""
         named = {*this.survey.carried, *this.survey.embedding()}
         keys = self.backend.read_chords(self._chord_ids | named, this.budget, this.gaps)
+        keys = self._without_leftovers(keys, named, this)
         self._chord_ids = set(keys)
         dispatched = any(chord.claim == "done" for chord in keys.values())
         results = self._results(this, wanted=finished or dispatched)
@@ -118,14 +120,30 @@ class Gatherer:
         return self._broker
 
     def _scan_chords(self, budget: Budget, gaps: Gaps) -> None:
-        found, self._chord_cursor = self.backend.scan_chords(self._chord_cursor, budget)
-        self._chord_ids |= found
+        if not self._chord_cursor:
+            self._group_ids = set()
+        met = self.backend.scan_chords(self._chord_cursor, budget)
+        self._chord_cursor = met.cursor
+        self._chord_ids |= met.chord_ids
+        self._group_ids |= met.group_ids
         if self._chord_cursor:
             gaps.note(
                 "Time ran out before all keys of the result backend were looked at "
                 f"({len(self._chord_ids):,} chords met so far); give more with CHORDWATCH_LOOK_SECONDS.",
                 partial=True,
             )
+
+    def _without_leftovers(
+        self, keys: dict[str, ChordKeys], named: set[str], this: Round
+    ) -> dict[str, ChordKeys]:
+        """Leave out the sizes that Celery sets for groups inside complex headers: nothing is counted there."""
+        empty = {
+            chord_id for chord_id, chord in keys.items() if not chord.counted and not chord.claim
+        } - named
+        if not empty:
+            return keys
+        inner = self.backend.inner_groups(self._group_ids, this.budget, this.gaps)
+        return {chord_id: chord for chord_id, chord in keys.items() if chord_id not in empty & inner}
 
     def _results(self, this: Round, *, wanted: bool) -> Results:
         """Scan the stored results, if `wanted`: finished chords leave nothing else."""

@@ -53,8 +53,9 @@ def _in_parts(wanted: str, backend: BackendReader, budget: Budget, gaps: Gaps) -
     """Search the counted parts of all chords: tasks with `ignore_result` leave no other sign."""
     cursor = 0
     while not budget.spent:
-        found, cursor = backend.scan_chords(cursor, budget.share(0.2))
-        for chord_id, keys in backend.read_chords(found, budget, gaps).items():
+        met = backend.scan_chords(cursor, budget.share(0.2))
+        cursor = met.cursor
+        for chord_id, keys in backend.read_chords(met.chord_ids, budget, gaps).items():
             if any(part.task_id == wanted for part in keys.parts) or wanted in keys.members:
                 return chord_id
         if not cursor:

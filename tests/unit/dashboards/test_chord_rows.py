@@ -14,7 +14,7 @@ def test_stuck_chords_come_first_and_among_them_the_oldest() -> None:
     seen = look(
         *(sighting(health, health) for health in reversed(OUTCOMES)),
         sighting("older", "hung", opened_at=NOW - 99_999),
-        sighting("ageless", "hung", opened_at=None),
+        sighting("ageless", "hung", opened_at=None, progressed_at=None),
     )
 
     ids = [row.chord_id for row in overview_of(seen).chords]
