@@ -29,6 +29,11 @@ class DataFolder:
         """Where each service has its log."""
         return self.path / "logs"
 
+    @property
+    def register(self) -> Path:
+        """Where the running processes are listed."""
+        return self.path / "processes"
+
     def close(self) -> None:
         """Let another demo have the folder; what is in it stays for reading."""
         self._lock.close()

@@ -29,6 +29,9 @@ from tasks.demo.tour_process import UNFINISHED, TourProcess
 ROOT = Path(__file__).parents[2]
 #: A cold start compiles and imports everything once, on a small machine in competition with itself.
 ANSWER_SECONDS = 120.0
+#: Variables that `celery` takes for its own options, from whatever project the shell is set up for.
+CELERY_OPTIONS = frozenset({"APP", "BROKER_URL", "CONFIG_MODULE", "LOADER", "RESULT_BACKEND", "SKIP_CHECKS"})
+FOREIGN_PREFIXES = ("CELERY", "CHORDWATCH_", "FLOWER_", "STREAMLIT_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,16 @@ class Options:
     seconds: float | None
     summary: Path | None
     data: Path
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what would send Celery, Flower or Streamlit elsewhere than to the demo."""
+    kept = {
+        name: value
+        for name, value in given.items()
+        if name not in CELERY_OPTIONS and not name.startswith(FOREIGN_PREFIXES)
+    }
+    return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
 class Interrupt:
@@ -65,7 +78,7 @@ def run(options: Options) -> int:
     interrupt = Interrupt()
     folder = DataFolder(options.data)
     try:
-        with closing(Supervisor(cwd=ROOT, logs=folder.logs)) as supervisor:
+        with closing(Supervisor(cwd=ROOT, logs=folder.logs, register=folder.register)) as supervisor:
             return Demo(options, folder, supervisor, interrupt).play()
     finally:
         folder.close()
@@ -91,7 +104,7 @@ class Demo:
             prometheus_config=str(folder.path / "prometheus.yml"),
             prometheus_data=str(folder.path / "prometheus"),
         )
-        self._env = {**os.environ, **self._place.env, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self._env = environment(os.environ) | self._place.env
         self._programs = {
             "python": (sys.executable,),
             "celery": (sys.executable, "-m", "celery"),

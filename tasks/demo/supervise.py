@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from honcho.printer import Message
@@ -31,9 +30,7 @@ KILL_SECONDS = 5.0
 class Child:
     """A process that the supervisor started. honcho reports to it as to a queue, from a thread of its own."""
 
-    def __init__(
-        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
-    ) -> None:
+    def __init__(self, name: str, command: str, *, env: Mapping[str, str], cwd: Path, log: Path) -> None:
         self.name = name
         self.log = log
         self.pid: int | None = None
@@ -41,8 +38,6 @@ class Child:
         self._started = threading.Event()
         self._ended = threading.Event()
         self._file = log.open("wb", buffering=0)
-        # Through the shell as honcho has it, but replacing it: the pid must be the program's own.
-        command = f"exec {shlex.join(argv)} </dev/null"
         self._process = Process(command, name=name, env=dict(env), cwd=str(cwd))
         self._thread = threading.Thread(target=self._run, name=f"demo-{name}", daemon=True)
 
@@ -96,27 +91,38 @@ class Child:
 class Supervisor:
     """All the demo's processes: started here, watched here, and gone after `close`."""
 
-    def __init__(self, *, cwd: Path, logs: Path) -> None:
+    def __init__(self, *, cwd: Path, logs: Path, register: Path) -> None:
         self.children: dict[str, Child] = {}
         self.cwd = cwd
         self._logs = logs
+        self._register = register
+        register.write_text("", encoding="utf-8")
         # So that nothing stays when the demo is killed by SIGKILL: the guard sees its pipe close.
         self._guard = subprocess.Popen(  # noqa: S603  # our own interpreter and file
-            [sys.executable, guard.__file__],
+            [sys.executable, guard.__file__, str(register)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            text=True,
             start_new_session=True,
         )
 
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> Child:
         """Start a process; its output goes to `name`.log."""
-        child = Child(name, argv, env=env, cwd=self.cwd, log=self._logs / f"{name}.log")
+        command = f"{self.registered(argv)} </dev/null"
+        child = Child(name, command, env=env, cwd=self.cwd, log=self._logs / f"{name}.log")
         self.children[name] = child
         child.start()
-        self.tell_guard("+", child.pid)
         return child
+
+    def registered(self, argv: Sequence[str]) -> str:
+        """Return a shell command that becomes `argv`, under the same pid, once the guard can know of it."""
+        return f"echo +$$ >>{shlex.quote(str(self._register))} && exec {shlex.join(argv)}"
+
+    def unregister(self, pid: int | None) -> None:
+        """Let the guard know that this process has ended: its number may be another's soon."""
+        if pid is not None:
+            with self._register.open("a", encoding="utf-8") as register:
+                register.write(f"-{pid}\n")
 
     def lost(self) -> list[Child]:
         """Return the processes that ended although nobody told them to."""
@@ -132,7 +138,7 @@ class Supervisor:
             child.kill()
         _wait(children, KILL_SECONDS)
         for child in children:
-            self.tell_guard("-", child.pid)
+            self.unregister(child.pid)
 
     def close(self) -> None:
         """Stop what still runs, what was started first (Redis) last."""
@@ -141,14 +147,6 @@ class Supervisor:
         if first is not None:
             self.stop(first)
         self._guard.communicate()
-
-    def tell_guard(self, sign: str, pid: int | None) -> None:
-        """Have the guard end `pid` and its group ("+") when the demo is killed, or no more ("-")."""
-        if pid is None or self._guard.stdin is None:
-            return
-        with suppress(BrokenPipeError):  # somebody killed the guard; the demo does without
-            self._guard.stdin.write(f"{sign}{pid}\n")
-            self._guard.stdin.flush()
 
 
 def _wait(children: Iterable[Child], seconds: float) -> None:

@@ -43,9 +43,11 @@ class TourProcess:
             argv += ["--summary", str(summary.absolute())]
         self._supervisor = supervisor
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and arguments
-            argv, env=dict(env), cwd=supervisor.cwd, start_new_session=True
+            ["/bin/sh", "-c", supervisor.registered(argv)],
+            env=dict(env),
+            cwd=supervisor.cwd,
+            start_new_session=True,
         )
-        supervisor.tell_guard("+", self._process.pid)
 
     def wait(self, stopped: Callable[[], bool]) -> int | None:
         """Return the tour's exit code when it ends by itself, None when `stopped` comes first."""
@@ -63,5 +65,5 @@ class TourProcess:
             except subprocess.TimeoutExpired:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._supervisor.tell_guard("-", self._process.pid)
+        self._supervisor.unregister(self._process.pid)
         return self._process.returncode

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ import pytest
 from chordwatch.model import HEALTHS
 from tasks.demo.services import PORTS
 from tasks.scenarios import SCENARIOS
+from tests.support.polling import wait_until
+from tests.support.servers import ROOT, clean_environment
 
-ROOT = Path(__file__).parents[2]
-MARK = "CHORDWATCH_TEST_RUN"
+MARK = "ACCEPTANCE_RUN"
 URL = re.compile(r"^  \S+ +(http://\S+)$", re.MULTILINE)
 CHORD_FIELDS = {
     "chord_id",
@@ -56,7 +56,7 @@ class Demo:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tasks.demo", "--data", str(self.data), *arguments],
                 cwd=ROOT,
-                env={**os.environ, MARK: self.mark},
+                env=clean_environment() | {MARK: self.mark},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -100,13 +100,6 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
-
-
-def wait_until(true: Callable[[], bool], what: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.1)
 
 
 @contextmanager

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,28 +23,37 @@ def start(code: str) -> subprocess.Popen[str]:
 
 
 def test_what_was_added_and_not_removed_survives_in_order() -> None:
-    assert guard.surviving(["+1\n", "+2\n", "-1\n", "+3\n", "?\n", "+x\n", "\n"]) == [2, 3]
+    assert guard.surviving("+1\n+2\n-1\n+3\n?\n+x\n\n") == [2, 3]
 
 
-def test_what_does_not_stop_when_asked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_stop_when_asked_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(guard, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(guard, "LATE_SECONDS", 0.1)
+    register = tmp_path / "processes"
     with start(STUBBORN) as stubborn:
-        guard.end([stubborn.pid])
+        register.write_text(f"+{stubborn.pid}\n", encoding="utf-8")
+
+        guard.end(register)
 
         assert stubborn.wait(5) == -signal.SIGKILL
 
 
-def test_when_the_demo_is_gone_the_guard_ends_what_it_left() -> None:
+def test_when_the_demo_is_gone_the_guard_ends_what_it_left(tmp_path: Path) -> None:
+    register = tmp_path / "processes"
     with (
         start(WILLING) as left,
+        start(WILLING) as late,
         start(WILLING) as stopped_before,
-        subprocess.Popen([sys.executable, guard.__file__], stdin=subprocess.PIPE, text=True) as guarding,
+        subprocess.Popen([sys.executable, guard.__file__, str(register)], stdin=subprocess.PIPE) as guarding,
     ):
+        listed = f"+{left.pid}\n+{stopped_before.pid}\n-{stopped_before.pid}\n"
+        register.write_text(listed, encoding="utf-8")
         assert guarding.stdin is not None
-        guarding.stdin.write(f"+{left.pid}\n+{stopped_before.pid}\n-{stopped_before.pid}\n")
         guarding.stdin.close()
 
         assert left.wait(5) == -signal.SIGTERM
+        register.write_text(f"{listed}+{late.pid}\n", encoding="utf-8")
+        assert late.wait(5) == -signal.SIGTERM
         assert guarding.wait(5) == 0
         assert stopped_before.poll() is None
         stopped_before.kill()

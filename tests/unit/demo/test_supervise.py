@@ -3,15 +3,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tasks.demo import supervise
+from tasks.demo import guard, supervise
 from tasks.demo.supervise import Supervisor
+from tests.support.polling import wait_until
 
 WAITS = "import time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + WAITS
@@ -21,7 +21,7 @@ WITH_CHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {
 
 @pytest.fixture
 def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
-    with closing(Supervisor(cwd=tmp_path, logs=tmp_path)) as started:
+    with closing(Supervisor(cwd=tmp_path, logs=tmp_path, register=tmp_path / "processes")) as started:
         yield started
 
 
@@ -29,13 +29,6 @@ def start(supervisor: Supervisor, name: str, code: str, lines: int = 1) -> super
     child = supervisor.start(name, [sys.executable, "-c", code], os.environ)
     wait_until(lambda: child.log.read_text(encoding="utf-8").count("up") == lines, f"{name} is up")
     return child
-
-
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, f"not within 20 s: {what}"
-        time.sleep(0.01)
 
 
 def alive(pid: int) -> bool:
@@ -102,8 +95,18 @@ def test_what_does_not_stop_is_killed_with_its_group(
     wait_until(lambda: not alive(child.pid or 0), "the group is gone")
 
 
+def test_the_guard_can_know_of_a_service_as_long_as_it_runs(supervisor: Supervisor, tmp_path: Path) -> None:
+    child = start(supervisor, "one", WAITS)
+    register = tmp_path / "processes"
+    assert guard.surviving(register.read_text(encoding="utf-8")) == [child.pid]
+
+    supervisor.stop("one")
+
+    assert guard.surviving(register.read_text(encoding="utf-8")) == []
+
+
 def test_closing_stops_everything(tmp_path: Path) -> None:
-    with closing(Supervisor(cwd=tmp_path, logs=tmp_path)) as supervisor:
+    with closing(Supervisor(cwd=tmp_path, logs=tmp_path, register=tmp_path / "processes")) as supervisor:
         children = [start(supervisor, name, WAITS) for name in ("redis", "worker", "beat")]
 
     assert [child.returncode for child in children] == [-signal.SIGTERM] * 3
