@@ -81,11 +81,16 @@ class Processes:
         for process in reversed(self._started):
             process.terminate()
         for process in reversed(self._started):
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                kill(process)
+            end(process, seconds)
         self._started.clear()
+
+
+def end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for a process to end; kill it with its children when it does not."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        kill(process)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
