@@ -9,7 +9,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-TIERS := $(wildcard tests/unit tests/contract tests/fundamentals tests/integration tests/acceptance)
+# The longest first: files are dealt out to two processes in this order.
+TIERS := $(wildcard $(addprefix tests/,acceptance integration contract fundamentals unit))
 
 define REQUIREMENTS
 import shutil, sys
@@ -29,7 +30,7 @@ demo: $(INSTALLED)
 
 # The summary of pytest is the last thing printed.
 test: check
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TIERS) $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TIERS) $(ARGS)
 
 check: $(INSTALLED)
 	@$(BIN)/ruff format --check .

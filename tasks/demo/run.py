@@ -29,6 +29,8 @@ from tasks.demo.tour_process import UNFINISHED, TourProcess
 ROOT = Path(__file__).parents[2]
 #: A cold start compiles and imports everything once, on a small machine in competition with itself.
 ANSWER_SECONDS = 120.0
+#: Between choosing a port and listening on it somebody else may take it.
+ATTEMPTS = 3
 #: Variables that `celery` takes for its own options, from whatever project the shell is set up for.
 CELERY_OPTIONS = frozenset({"APP", "BROKER_URL", "CONFIG_MODULE", "LOADER", "RESULT_BACKEND", "SKIP_CHECKS"})
 FOREIGN_PREFIXES = ("CELERY", "CHORDWATCH_", "FLOWER_", "STREAMLIT_")
@@ -78,24 +80,44 @@ def run(options: Options) -> int:
     interrupt = Interrupt()
     folder = DataFolder(options.data)
     try:
-        with closing(Supervisor(cwd=ROOT, logs=folder.logs, register=folder.register)) as supervisor:
-            return Demo(options, folder, supervisor, interrupt).play()
+        for _ in range(ATTEMPTS - 1):
+            ports = choose_ports(PORTS)
+            try:
+                return _once(options, folder, ports, interrupt)
+            except DemoError:
+                now = choose_ports(ports)
+                stolen = [name for name, port in ports.items() if now[name] != port]
+                if not stolen:
+                    raise
+            _say(f"Somebody else took the port of {', '.join(stolen)} meanwhile; starting again.")
+        return _once(options, folder, choose_ports(PORTS), interrupt)
     finally:
         folder.close()
         _say("Everything is stopped.")
+
+
+def _once(options: Options, folder: DataFolder, ports: Mapping[str, int], interrupt: Interrupt) -> int:
+    """Run the demo on these ports, which were free a moment ago."""
+    with closing(Supervisor(cwd=ROOT, logs=folder.logs, register=folder.register)) as supervisor:
+        return Demo(options, folder, ports, supervisor, interrupt).play()
 
 
 class Demo:
     """One run of the demo, inside a supervisor that stops what it started."""
 
     def __init__(
-        self, options: Options, folder: DataFolder, supervisor: Supervisor, interrupt: Interrupt
+        self,
+        options: Options,
+        folder: DataFolder,
+        ports: Mapping[str, int],
+        supervisor: Supervisor,
+        interrupt: Interrupt,
     ) -> None:
         self._options = options
         self._folder = folder
         self._supervisor = supervisor
         self._interrupt = interrupt
-        self._ports = choose_ports(PORTS)
+        self._ports = ports
         self._place = Place(
             bind=LOOPBACK,
             hosts=dict.fromkeys(PORTS, LOOPBACK),

@@ -38,11 +38,9 @@ CHORD_FIELDS = {
     "version",
 }
 
-pytestmark = [
-    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds leftover processes in /proc"),
-    # Two demos at once would compete for the CPU, and their scenarios have deadlines.
-    pytest.mark.xdist_group("demo"),
-]
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="finds leftover processes in /proc"
+)
 
 
 class Demo:
