@@ -22,7 +22,16 @@ from chordwatch.errors import UnreachableError, UnsupportedError
 from chordwatch.evidence import backend_metas
 from chordwatch.evidence.backend_parts import PartsReader
 from chordwatch.evidence.budget import Budget, Gaps
-from chordwatch.evidence.decode import MAX_BYTES, UndecodableError, as_bytes, as_dict, decoded, load, number
+from chordwatch.evidence.decode import (
+    MAX_BYTES,
+    UndecodableError,
+    as_bytes,
+    as_dict,
+    as_moment,
+    decoded,
+    load,
+    number,
+)
 from chordwatch.evidence.facts import ChordKeys, Claim, TaskMeta
 from chordwatch.evidence.result_tuples import inner_groups, leaves
 
@@ -189,7 +198,7 @@ class BackendReader:
             counted=counted,
             claim=_claim(claim),
             members=tuple(leaves([self._group_tree(chord_id, result_length, gaps)])),
-            expires_at=now + min(lives) if lives else None,
+            expires_at=as_moment(now + min(lives)) if lives else None,
         )
 
     def _group_tree(self, group_id: str, length: object, gaps: Gaps) -> object:

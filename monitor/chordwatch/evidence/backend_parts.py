@@ -175,7 +175,7 @@ def error_of(result: object) -> tuple[str | None, str | None]:
         return None, None
     message = stored.get("exc_message")
     text = ", ".join(str(item) for item in message) if isinstance(message, list) else str(message or "")
-    return kind, (f"{kind}: {text}" if text else kind)[:ERROR_LENGTH]
+    return kind[:ERROR_LENGTH], (f"{kind}: {text}" if text else kind)[:ERROR_LENGTH]
 
 
 def score_index(score: float) -> int | None:

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from chordwatch.errors import UnreachableError
 from chordwatch.evidence.budget import Budget, Gaps
-from chordwatch.evidence.decode import as_bytes, decoded
+from chordwatch.evidence.decode import as_bytes, as_moment, decoded
 from chordwatch.evidence.facts import Message, Queue
 from chordwatch.evidence.messages import MessageReader
 
@@ -116,8 +116,7 @@ class BrokerReader:
                     pipe.zscore(index, tag)
                 times = pipe.execute(raise_on_error=False) if entries else []
             for raw, delivered in zip(entries.values(), times, strict=True):
-                at = delivered if isinstance(delivered, float) else None
-                message = reader.read_unacked(as_bytes(raw), queue_of, at)
+                message = reader.read_unacked(as_bytes(raw), queue_of, as_moment(delivered))
                 if message:
                     yield message
             if not int(cursor):

@@ -23,6 +23,8 @@ MAX_BYTES = 4 * 1024 * 1024
 #: celery.backends.base.COMPRESSED_PAYLOAD_MAGIC, Celery 5.7: magic, content type, NUL, payload.
 _COMPRESSED = b"\x00celery-compressed\x00"
 _PICKLE_PROTOCOLS = range(2, 6)
+#: 9999-01-01: what lies beyond, no clock can show.
+_LAST_MOMENT = 253_370_764_800.0
 
 
 class UndecodableError(Exception):
@@ -38,7 +40,8 @@ _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
     "application/x-gzip": zlib.decompressobj,
     "application/zlib": zlib.decompressobj,
     "application/x-bz2": bz2.BZ2Decompressor,
-    "application/x-lzma": lzma.LZMADecompressor,
+    # The limit is for a forged dictionary size; the highest preset takes 65 MiB.
+    "application/x-lzma": lambda: lzma.LZMADecompressor(memlimit=128 * 1024 * 1024),
 }
 
 
@@ -73,8 +76,8 @@ def load(data: bytes) -> Any:
     if data[:1] in (b"{", b"["):
         return load_json(data)
     try:
-        # Limits keep a forged length from allocating memory.
-        return msgpack.unpackb(data, strict_map_key=False, max_buffer_size=MAX_BYTES)
+        # A forged length allocates nothing: msgpack takes none beyond that of `data`.
+        return msgpack.unpackb(data, strict_map_key=False)
     except Exception:  # noqa: BLE001  # msgpack raises half a dozen kinds, and all mean the same here
         raise UndecodableError("payload in an unknown format") from None
 
@@ -144,7 +147,12 @@ def as_time(value: object) -> float | None:
         moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    return as_moment((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+
+
+def as_moment(value: object) -> float | None:
+    """Return `value` if it is a float that can be Unix seconds, else None."""
+    return value if isinstance(value, float) and 0 <= value < _LAST_MOMENT else None
 
 
 def as_bytes(value: Any) -> bytes:

@@ -33,7 +33,7 @@ class MessageReader:
 
     def __init__(self, gaps: Gaps) -> None:
         self._gaps = gaps
-        self._bodies: dict[str, Body | None] = {}
+        self._bodies: dict[str, Body] = {}
         self.parts: dict[str, EmbeddedPart] = {}
         self.carriers: set[str] = set()
 
@@ -76,35 +76,37 @@ class MessageReader:
         if not task_id:
             self._gaps.skip("message that is no Celery task (protocol 2)")
             return None
-        embed = self._embed(message, task_id, group_id)
+        index = as_int(headers.get("group_index"))
+        # A callback has its header's group id and no index: only its own body tells that it embeds nothing.
+        known = self._bodies.get(group_id) if group_id and index is not None else None
+        embed = {} if known else self._embed(message, task_id)
+        body = known or read_body(embed.get("chord")) if group_id else None
+        if group_id and body:
+            self._bodies[group_id] = body
         return Message(
             task_id=task_id,
             name=as_text(headers.get("task")),
             queue=queue,
             group_id=group_id,
-            index=as_int(headers.get("group_index")),
+            index=index,
             attempt=as_int(headers.get("retries")) or 0,
             eta=as_time(headers.get("eta")),
             root_id=as_text(headers.get("root_id")),
             parent_id=as_text(headers.get("parent_id")),
-            body=self._bodies.get(group_id) if group_id else None,
+            body=body,
             unacked=unacked,
             delivered_at=delivered_at,
             chain_ids=chain_ids(embed),
         )
 
-    def _embed(self, message: dict[str, Any], task_id: str, group_id: str | None) -> dict[str, Any]:
-        """Return what the message's body embeds beside its arguments; nothing when that is known already."""
-        if group_id and self._bodies.get(group_id):
-            return {}
+    def _embed(self, message: dict[str, Any], task_id: str) -> dict[str, Any]:
+        """Return what the message's body embeds beside its arguments; nothing when it cannot be read."""
         try:
             body = as_list(load_body(message))
         except UndecodableError as exc:
             self._gaps.skip(str(exc))
             return {}
         embed = as_dict(body[2]) if len(body) == 3 else {}  # noqa: PLR2004  # args, kwargs, embed
-        if group_id:
-            self._bodies[group_id] = read_body(embed.get("chord"))
         for part in embedded_parts(embed, task_id):
             self.parts[part.task_id] = part
             self.carriers.add(task_id)

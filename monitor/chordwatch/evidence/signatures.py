@@ -24,7 +24,7 @@ def read_body(signature: object) -> Body | None:
     options = as_dict(root.get("options"))
     first = as_dict(steps[0]) if steps else root
     return Body(
-        task_id=as_text(options.get("task_id")),
+        task_id=as_text(as_dict(_last(root).get("options")).get("task_id")),
         name=as_text(first.get("task")),
         queue=as_text(as_dict(first.get("options")).get("queue")) or as_text(options.get("queue")),
         task_ids=_unique(as_text(as_dict(step.get("options")).get("task_id")) for step in steps),
@@ -69,11 +69,20 @@ def _tasks(root: dict[str, Any]) -> Iterator[dict[str, Any]]:
             case "chain" | "group":
                 inner = as_list(kwargs.get("tasks"))
             case "chord":
-                inner = [kwargs.get("header"), kwargs.get("body")]
+                header = kwargs.get("header")
+                inner = [*(as_list(header) or [header]), kwargs.get("body")]
             case _:
                 inner = []
                 yield signature
         stack.extend(as_dict(task) for task in reversed(inner) if as_dict(task))
+
+
+def _last(root: dict[str, Any]) -> dict[str, Any]:
+    """Return the signature whose id the caller holds: of a chord its callback's, else the signature itself."""
+    seen = 0
+    while root.get("subtask_type") == "chord" and seen < MAX_SIGNATURES:
+        root, seen = as_dict(as_dict(root.get("kwargs")).get("body")), seen + 1
+    return root
 
 
 def _errbacks(root: dict[str, Any]) -> Iterator[tuple[str | None, str | None]]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from celery import Celery
 
 from chordwatch.evidence.budget import Gaps
-from chordwatch.evidence.decode import as_dict, as_int, as_list, as_text, as_time
+from chordwatch.evidence.decode import as_dict, as_int, as_list, as_moment, as_text, as_time
 from chordwatch.evidence.facts import Worker, WorkerTask
 
 #: How long one question waits for answers, in seconds; all are asked at once.
@@ -83,7 +83,7 @@ def _tasks(answers: dict[str, dict[str, Any]], hostname: str) -> Iterator[Worker
                     task_id=task_id,
                     name=as_text(request.get("name")) or as_text(request.get("type")),
                     kind=kind,
-                    started_at=started if kind == "active" and isinstance(started, float) else None,
+                    started_at=as_moment(started) if kind == "active" else None,
                     eta=as_time(answer.get("eta")),
                     queue=as_text(as_dict(request.get("delivery_info")).get("routing_key")),
                 )
