@@ -40,7 +40,8 @@ def callbacks(metas: Mapping[str, TaskMeta]) -> dict[str, TaskMeta]:
 def chord_called_by(meta: TaskMeta, metas: Mapping[str, TaskMeta]) -> str | None:
     """Return the group id of the chord whose callback `meta` is; None when it is none or `metas` do not tell.
 
-    An errback descends from a header task as well, but carries no group id.
+    An errback descends from a header task as well, but from one that failed; a callback is published by one
+    that succeeded. (Celery sends errbacks as groups of their own, or without a group.)
     """
     culprit_id = quoted_id(meta)
     if culprit_id:
@@ -51,7 +52,7 @@ def chord_called_by(meta: TaskMeta, metas: Mapping[str, TaskMeta]) -> str | None
     task, steps = meta, 0
     while (parent := metas.get(task.parent_id or "")) and parent is not task and steps < _MAX_STEPS:
         if task.task_id not in parent.children:
-            return parent.group_id
+            return parent.group_id if parent.state == "succeeded" else None
         task, steps = parent, steps + 1
     return None
 

@@ -38,6 +38,12 @@ def test_an_errback_is_not_the_callback_though_it_descends_from_a_header_task() 
     assert called_by(meta("errback", parent_id="h1"), *HEADER) is None
 
 
+def test_an_errback_that_celery_sends_as_a_group_descends_from_a_header_task_that_failed() -> None:
+    failed = meta("h1", group_id="group", state="failed")
+
+    assert called_by(meta("errback", group_id="errbacks", parent_id="h1"), HEADER[0], failed) is None
+
+
 def test_the_callback_of_an_inner_chord_belongs_to_the_inner_one() -> None:
     inner = meta("i0", group_id="inner")
 
