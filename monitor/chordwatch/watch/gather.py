@@ -27,11 +27,15 @@ _MAX_KEPT = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one look has read of broker and workers, and what it may still spend."""
+    """What one look has read of broker and workers, and what it may still spend.
+
+    `running` are the stored results of tasks that workers run, by group id.
+    """
 
     budget: Budget
     gaps: Gaps
     survey: Survey
+    running: Mapping[str, Mapping[str, TaskMeta]]
     taken_at: float
 
 
@@ -78,7 +82,7 @@ class Gatherer:
         missing = self._memory.update(workers, asked_at) if asked_at else {}
         consumers = Consumers(asked_at=asked_at, workers=workers, missing_since=missing)
         seen = survey(broker, consumers, budget.share(0.6), gaps)
-        return Round(budget=budget, gaps=gaps, survey=seen, taken_at=now)
+        return Round(budget=budget, gaps=gaps, survey=seen, running=self._running(seen, gaps), taken_at=now)
 
     def all_chords(self, this: Round, *, finished: bool) -> list[ChordEvidence]:
         """Return the evidence of every chord that was met; with `finished` also of those without any key left."""
@@ -118,6 +122,11 @@ class Gatherer:
             return None
         self._broker = self._broker or BrokerReader(self._app)
         return self._broker
+
+    def _running(self, seen: Survey, gaps: Gaps) -> Mapping[str, Mapping[str, TaskMeta]]:
+        """Return what `task_track_started` stored of running tasks: a worker does not tell their group."""
+        active = {task_id for task_id, place in seen.held.items() if place.task.kind == "active"}
+        return family.by_group(self.backend.read_metas(active - seen.waiting.keys(), gaps).values())
 
     def _scan_chords(self, budget: Budget, gaps: Gaps) -> None:
         if not self._chord_cursor:
@@ -172,7 +181,11 @@ class Gatherer:
             keys=keys,
             messages=tuple(this.survey.messages.get(keys.chord_id, ())),
             carried=this.survey.carried.get(keys.chord_id, {}),
-            metas={**results.groups.get(keys.chord_id, {}), **metas},
+            metas={
+                **results.groups.get(keys.chord_id, {}),
+                **this.running.get(keys.chord_id, {}),
+                **metas,
+            },
             waiting=this.survey.waiting,
             held=this.survey.held,
             everywhere=this.survey.everywhere,
