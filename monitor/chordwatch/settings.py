@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chordwatch.errors import SettingError
+from chordwatch.text import plain
 
 Origin = Literal["argument", "environment", "celery configuration", "default"]
 
@@ -93,7 +94,7 @@ def _checked(setting: Setting, value: object, origin: Origin) -> float | str:
     try:
         number = float(str(value))
     except ValueError:
-        raise SettingError(f"{where} is {value!r}, but must be a number of seconds.") from None
+        raise SettingError(f"{where} is {plain(repr(value))}, but must be a number of seconds.") from None
     if not (setting.minimum or 0) <= number < float("inf"):
-        raise SettingError(f"{where} is {value!r}, but must be at least {setting.minimum:g} seconds.")
+        raise SettingError(f"{where} is {plain(repr(value))}, but must be at least {setting.minimum:g} seconds.")
     return number

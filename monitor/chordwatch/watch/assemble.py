@@ -21,6 +21,9 @@ from chordwatch.model import (
 )
 from chordwatch.watch.look import Sighting
 
+#: A forged size or index is not counted up to: at most so many parts are named as missing.
+MAX_MISSING = 200_000
+_SEEN = ("queue", "unacked", "active", "reserved", "scheduled")
 _FAILED: frozenset[TaskState] = frozenset({"failed", "revoked"})
 
 
@@ -39,7 +42,7 @@ def assemble(evidence: ChordEvidence) -> Sighting:
     parts = {part.task_id: part for part in keys.parts}
     known = _known_tasks(evidence, body)
     callback, callback_place = _callback(evidence, body)
-    state = _state(evidence, callback)
+    state = _state(evidence, callback, known)
     complete = _complete(evidence, callback)
     counted = {**dict.fromkeys(known), **parts} if complete else parts
     outstanding = () if state in FINISHED else (task_id for task_id in known if task_id not in counted)
@@ -148,17 +151,21 @@ def _size(evidence: ChordEvidence) -> int | None:
     return total
 
 
-def _state(evidence: ChordEvidence, callback: Callback) -> ChordState:
+def _state(evidence: ChordEvidence, callback: Callback, known: Mapping[str, _Known]) -> ChordState:
     keys = evidence.keys
     if callback.state == "succeeded":
         return "succeeded"
     if callback.state == "failed" or (callback.state == "revoked" and keys.claim == "done"):
         return "failed"
+    if not any(part.state in _FAILED for part in keys.parts):
+        return "open"
     # Celery 5.7 deletes the size when it raises ChordError; 5.4 to 5.6 leave it.
-    over = keys.size is None or keys.counted >= (keys.total or 0)
-    if over and any(part.state in _FAILED for part in keys.parts):
-        return "failed"
-    return "open"
+    if keys.total is not None:
+        return "failed" if keys.counted >= keys.total else "open"
+    # A producer that still publishes has not written the size yet.
+    counted = {part.task_id for part in keys.parts}
+    ahead = (task_id for task_id in known if task_id not in counted)
+    return "open" if any(place_of(task_id, evidence).kind in _SEEN for task_id in ahead) else "failed"
 
 
 def _complete(evidence: ChordEvidence, callback: Callback) -> bool:
@@ -192,7 +199,7 @@ def _callback(evidence: ChordEvidence, body: Body | None) -> tuple[Callback, Pla
         started_at=place.since if place.kind == "active" else None,
         finished_at=meta.finished_at if meta else None,
         error=meta.error if meta else None,
-    ), place if place.kind in ("queue", "unacked", "active", "reserved", "scheduled") else None
+    ), place if place.kind in _SEEN else None
 
 
 def _header(
@@ -249,10 +256,10 @@ def _missing(
     seen = [task.index for task in known.values() if task.index is not None]
     flat = not keys.members and len(seen) - len(set(seen)) <= keys.added
     end = keys.size if keys.size is not None else max(seen, default=-1) + 1
-    unseen = sorted(set(range(end)) - set(seen)) if flat else []
+    unseen = sorted(set(range(min(end, MAX_MISSING))) - set(seen)) if flat else []
     size = _size(evidence)
-    rest = len(unseen) if size is None else max(0, size - keys.counted - len(uncounted))
-    for index in unseen[:rest]:
+    rest = len(unseen) if size is None else min(size - keys.counted - len(uncounted), MAX_MISSING)
+    for index in unseen[: max(0, rest)]:
         yield MissingPart(index=index)
     for _ in range(rest - len(unseen)):
         yield MissingPart(index=None)

@@ -31,6 +31,10 @@ def test_a_task_among_the_children_is_no_launch() -> None:
     ]
 
 
+def test_the_groups_inside_a_complex_header_are_known_by_their_ids() -> None:
+    assert list(result_tuples.inner_groups([COMPLEX])) == ["inner"]
+
+
 @pytest.mark.parametrize("hostile", [None, "a", 7, [], [1], [[]], [[], []], [[None, None], None], [1, 2, 3], {"a": 1}])
 def test_what_is_no_result_has_no_leaves(hostile: object) -> None:
     assert list(result_tuples.leaves([hostile])) == []

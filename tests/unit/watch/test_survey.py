@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from chordwatch.evidence.budget import Budget, Gaps
+from chordwatch.evidence.facts import Consumers, Message, Queue
+from chordwatch.evidence.messages import MessageReader
+from chordwatch.watch.survey import ConsumerMemory, Survey, survey
+
+from tests.unit.seen import BODY, W1, active, callback_message, message
+
+
+class FakeBroker:
+    """Queues of ready-made messages."""
+
+    def __init__(self, queued: Iterable[Message], unacked: Iterable[Message] = (), note: str = "") -> None:
+        self._queued, self._unacked, self._note = tuple(queued), tuple(unacked), note
+
+    def queue_names(self, consumed: Iterable[str], _: Budget) -> tuple[str, ...]:
+        return tuple(sorted({*consumed, *(m.queue for m in (*self._queued, *self._unacked))}))
+
+    def messages(self, _: Iterable[str], __: MessageReader, ___: Budget, gaps: Gaps) -> Iterator[Message]:
+        if self._note:
+            gaps.note(self._note, partial=True)
+        return iter(self._queued)
+
+    def unacked(self, _: MessageReader, __: Budget, ___: Gaps) -> Iterator[Message]:
+        return iter(self._unacked)
+
+    def queues(self, names: Iterable[str], unacked: dict[str, int]) -> tuple[Queue, ...]:
+        return tuple(Queue(name=name, length=0, unacked=unacked.get(name, 0)) for name in names)
+
+
+def surveyed(broker: FakeBroker | None, consumers: Consumers) -> Survey:
+    return survey(broker, consumers, Budget(9), Gaps())  # type: ignore[arg-type]  # a fake
+
+
+def test_a_queue_that_lost_its_last_consumer_is_remembered_with_the_time() -> None:
+    memory = ConsumerMemory()
+
+    assert memory.update((W1,), 100.0) == {}
+    assert memory.update((), 110.0) == {"celery": 110.0}
+    assert memory.update((), 120.0) == {"celery": 110.0}
+
+
+def test_a_consumer_that_comes_back_is_not_missed() -> None:
+    memory = ConsumerMemory()
+    memory.update((W1,), 100.0)
+    memory.update((), 110.0)
+
+    assert memory.update((W1,), 120.0) == {}
+    assert memory.update((), 130.0) == {"celery": 130.0}
+
+
+def test_a_queue_that_never_had_a_consumer_is_not_missed() -> None:
+    assert ConsumerMemory().update((replace(W1, queues=()),), 100.0) == {}
+
+
+def test_one_of_two_workers_that_ends_is_not_missed() -> None:
+    memory = ConsumerMemory()
+    memory.update((W1, replace(W1, hostname="w2@zoo")), 100.0)
+
+    assert memory.update((W1,), 110.0) == {}
+
+
+def test_messages_are_kept_by_their_chord_and_counted_by_their_queue() -> None:
+    broker = FakeBroker([message(0)], [message(1, unacked=True)])
+
+    seen = surveyed(broker, Consumers(asked_at=time.time(), workers=(W1,)))
+
+    assert [m.task_id for m in seen.messages["group"]] == ["h0", "h1"]
+    assert seen.waiting.keys() == {"h0", "h1"}
+    assert seen.queues == (Queue(name="celery", length=0, unacked=1, consumers=1),)
+    assert seen.everywhere
+
+
+def test_a_message_that_belongs_to_no_chord_is_not_kept() -> None:
+    lone = Message(task_id="lone", name="zoo.add", queue="celery")
+
+    assert surveyed(FakeBroker([lone]), Consumers()).waiting == {}
+
+
+def test_the_first_step_of_a_chain_is_kept() -> None:
+    first = Message(task_id="first", name="zoo.add", queue="celery", chain_ids=("h0",))
+
+    assert surveyed(FakeBroker([first]), Consumers()).waiting.keys() == {"first"}
+
+
+def test_what_workers_hold_is_known_without_a_broker() -> None:
+    seen = surveyed(None, Consumers(asked_at=time.time(), workers=(replace(W1, tasks=(active("h0"),)),)))
+
+    assert seen.held["h0"].hostname == "w1@zoo"
+    assert not seen.everywhere
+
+
+def test_workers_that_were_not_asked_count_no_consumers() -> None:
+    seen = surveyed(FakeBroker([message(0)]), Consumers())
+
+    assert seen.queues[0].consumers is None
+    assert not seen.everywhere
+
+
+def test_an_old_answer_of_the_workers_does_not_prove_that_a_task_is_nowhere() -> None:
+    assert not surveyed(FakeBroker([]), Consumers(asked_at=time.time() - 30, workers=(W1,))).everywhere
+
+
+def test_a_look_cut_short_does_not_prove_that_a_task_is_nowhere() -> None:
+    broker = FakeBroker([], note="Time ran out.")
+
+    assert not surveyed(broker, Consumers(asked_at=time.time(), workers=(W1,))).everywhere
+
+
+def test_only_a_group_whose_messages_embed_a_callback_is_a_chord() -> None:
+    plain = message(0, group_id="plain", body=None)
+
+    seen = surveyed(FakeBroker([plain, message(1), callback_message()]), Consumers())
+
+    assert seen.embedding() == {"group"}
+    assert seen.body_of("group") == BODY
+    assert seen.body_of("plain") is None
