@@ -2,7 +2,7 @@
 """From one look to what the overview shows: counts, rows, order and notes as plain values.
 
 Pure, without Streamlit: the pages only draw what stands here.
-All texts are one short line each, and not yet safe as Markdown (see `chord_words`).
+All texts are one short line each, and not yet safe as Markdown (see `chordwatch.watch.words`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from math import inf
 from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from chord_words import SENTENCE_LENGTH, UNKNOWN, cause_of, progress_of, waits_for
-
 from chordwatch.evidence.facts import Queue
 from chordwatch.model import OUTCOMES, Chord, Outcome
 from chordwatch.text import plain
 from chordwatch.watch.look import Look, Sighting
+from chordwatch.watch.words import SENTENCE_LENGTH, UNKNOWN, cause_of, progress_of, waits_for
 
 #: A person reads a screen or two; the worst come first, and the rest is counted.
 SHOWN_CHORDS = 200

@@ -14,11 +14,11 @@ import chord_source
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]  # comes with Streamlit, without types
 import streamlit as st
 from chord_rows import ChordRow, QueueRow
-from chord_words import SENTENCE_LENGTH, UNKNOWN, duration
 
 from chordwatch.errors import ChordwatchError, SettingError
 from chordwatch.model import Outcome
 from chordwatch.text import plain
+from chordwatch.watch.words import SENTENCE_LENGTH, UNKNOWN, duration
 
 #: Colour of each health, readable on light and on dark ground; its name always stands beside it.
 COLOURS: dict[Outcome, str] = {

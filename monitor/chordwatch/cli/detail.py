@@ -9,11 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chordwatch.cli.tables import STYLES, duration, progress
+from chordwatch.cli.tables import STYLES
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Chord, HeaderTask, Verdict
 from chordwatch.text import plain
 from chordwatch.watch import Sighting
+from chordwatch.watch.words import duration, progress_of
 
 #: So many header tasks are shown one by one, those that are not counted first.
 _ROWS = 40
@@ -66,7 +67,7 @@ def _fact_rows(sighting: Sighting, now: float) -> Iterator[tuple[str, str | Text
     chord, callback = sighting.chord, sighting.chord.callback
     yield "Chord", plain(chord.chord_id, 200)
     yield "Health", Text(f"{chord.health} ({chord.state})", style=STYLES[chord.health])
-    yield "Counted", f"{progress(chord)}{_missing(chord)}"
+    yield "Counted", f"{progress_of(chord)}{_missing(chord)}"
     place = sighting.places.get(callback.task_id or "")
     yield "Callback", f"{plain(callback.name or 'name not known')} {plain(callback.task_id or '')}".strip()
     yield (

@@ -13,10 +13,10 @@ from celery import Celery
 
 from chordwatch.cli import session
 from chordwatch.cli.detail import moment, place_words
-from chordwatch.cli.tables import progress
 from chordwatch.model import Chord, Verdict
 from chordwatch.text import plain
 from chordwatch.watch import Sighting
+from chordwatch.watch.words import progress_of
 
 _SETTINGS = (
     "task_acks_late",
@@ -64,7 +64,7 @@ def markdown(sighting: Sighting, gaps: tuple[str, ...], app: Celery) -> str:
 def _facts(sighting: Sighting) -> Iterator[str]:
     chord, callback = sighting.chord, sighting.chord.callback
     yield f"- Health: **{chord.health}** ({chord.state})"
-    yield f"- Counted: {progress(chord)}"
+    yield f"- Counted: {progress_of(chord)}"
     yield f"- Callback: {_escaped(callback.name or 'name not known')}, {callback.state}"
     yield f"- Last progress: {moment(chord.progressed_at)}"
     yield f"- Evidence expires: {moment(chord.evidence_expires_at)}"

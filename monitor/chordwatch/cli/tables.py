@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from chordwatch.evidence.facts import Place
 from chordwatch.model import FINISHED, Chord
 from chordwatch.text import plain
 from chordwatch.watch import Sighting
+from chordwatch.watch.words import duration, progress_of, why
 
 STYLES = {
     "hung": "bold red",
@@ -36,14 +35,14 @@ def chord_table(sightings: Sequence[Sighting], now: float) -> RenderableType:
     widths = [max(map(len, column)) for column in zip(_TITLES, *rows, strict=True)]
     head = Text(_row(_TITLES, widths), style="bold", no_wrap=True, overflow="ellipsis")
     return Group(
-        head, *(line for pair in zip(sightings, rows, strict=True) for line in _lines(*pair, widths))
+        head, *(line for pair in zip(sightings, rows, strict=True) for line in _lines(*pair, widths, now))
     )
 
 
 def _cells(chord: Chord, now: float) -> tuple[str, ...]:
     callback = plain(chord.callback.name or "?")
     bar = " " * _BAR_WIDTH
-    return plain(chord.chord_id, _ID_WIDTH), chord.health, bar, progress(chord), idle(chord, now), callback
+    return plain(chord.chord_id, _ID_WIDTH), chord.health, bar, progress_of(chord), idle(chord, now), callback
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -54,7 +53,9 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return f"{chord}  {health}  {bar}  {done}  {idle_}  {callback}".rstrip()
 
 
-def _lines(sighting: Sighting, cells: tuple[str, ...], widths: list[int]) -> Iterator[RenderableType]:
+def _lines(
+    sighting: Sighting, cells: tuple[str, ...], widths: list[int], now: float
+) -> Iterator[RenderableType]:
     chord = sighting.chord
     line = Text(_row(cells, widths))
     health_at = widths[0] + 2
@@ -63,54 +64,15 @@ def _lines(sighting: Sighting, cells: tuple[str, ...], widths: list[int]) -> Ite
     whole = line[:bar_at].append_text(_bar(chord)).append_text(line[bar_at + _BAR_WIDTH :])
     whole.no_wrap, whole.overflow = True, "ellipsis"
     yield whole
-    reason = why(sighting)
+    reason = why(sighting, now=now)
     if reason:
         yield Padding(Text(reason, style="dim"), (0, 0, 0, _INDENT), expand=False)
-
-
-def progress(chord: Chord) -> str:
-    """Return k/N; N is `?` while it is not known, and k alone tells the size of a finished header."""
-    if chord.size is None and not chord.missing and chord.counted:
-        return f"{chord.counted:,}"
-    return f"{chord.counted:,}/{'?' if chord.size is None else format(chord.size, ',')}"
 
 
 def idle(chord: Chord, now: float) -> str:
     """Return how long nothing has happened to an open chord, or when a finished one ended."""
     since = chord.finished_at if chord.state in FINISHED else chord.progressed_at
-    return "?" if since is None else duration(now - since)
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units, e.g. `2h 05m`."""
-    whole = max(0, int(seconds))
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days}d {hours:02}h"
-    if hours:
-        return f"{hours}h {minutes:02}m"
-    return f"{minutes}m {whole % 60:02}s" if minutes else f"{whole}s"
-
-
-def why(sighting: Sighting) -> str:
-    """Return the first verdict in words, else where the uncounted tasks are."""
-    chord = sighting.chord
-    if chord.verdicts:
-        more = f" (+{len(chord.verdicts) - 1} more)" if len(chord.verdicts) > 1 else ""
-        return chord.verdicts[0].summary + more
-    if chord.state in FINISHED:
-        return ""
-    if chord.size is None and not chord.missing:
-        return "callback published" if chord.counted else ""
-    places = Counter(_where(place) for place in sighting.places.values())
-    unknown = len(chord.missing) - sum(1 for gap in chord.missing if gap.task_id)
-    if unknown:
-        places["without a trace"] = unknown
-    return ", ".join(f"{number:,} {place}" for place, number in places.items())
-
-
-def _where(place: Place) -> str:
-    return f"{place.kind} ({plain(place.name)})" if place.name else "not seen anywhere"
+    return duration(None if since is None else now - since)
 
 
 def _bar(chord: Chord) -> Text:

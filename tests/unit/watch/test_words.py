@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from chord_words import cause_of, duration, progress_of, waits_for
-from dashboard_fakes import NOW, chord, sighting, verdict
 
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Callback
+from chordwatch.watch.words import cause_of, duration, progress_of, waits_for
+from tests.unit.dashboards.dashboard_fakes import NOW, chord, sighting, verdict
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
-# ruff: noqa: INP001  # Streamlit puts this folder on sys.path, so these are modules and not a package
-"""What the dashboard says about a chord, as short plain text: pure, without Streamlit, usable in any process.
+"""What every surface says about a chord, as short plain text. Pure.
 
 Names, errors and queue names are other people's: `plain` makes them one short line in which every character
-can be seen. That is not yet safe as Markdown, where no escaping helps (Streamlit replaces emoji shortcodes,
-icons and links after backslashes are gone): show it in a table's cell or with `st.text`, which parse nothing.
+can be seen. That is not yet safe as Markdown, where no escaping helps in Streamlit (it replaces emoji
+shortcodes, icons and links after backslashes are gone), nor as rich markup: show it literally.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from chordwatch.evidence.facts import Place, PlaceKind
-from chordwatch.model import Chord, Verdict
+from chordwatch.model import FINISHED, Chord, Verdict
 from chordwatch.text import plain
 from chordwatch.watch.look import Sighting
 
@@ -50,7 +49,9 @@ def duration(seconds: float | None) -> str:
 
 
 def progress_of(chord: Chord) -> str:
-    """Return `3 of 8`, or `3 of ?` while the size is not known."""
+    """Return `3 of 8`, `3 of ?` while the size is not known, and `8` alone for a finished header."""
+    if chord.size is None and chord.state in FINISHED:
+        return f"{chord.counted:,}"
     return f"{chord.counted:,} of {UNKNOWN if chord.size is None else f'{chord.size:,}'}"
 
 
@@ -81,6 +82,12 @@ def waits_for(sighting: Sighting, *, now: float) -> str:
     elif complete:
         said.append("nothing any more" if chord.health == "failed" else "the callback")
     return ", ".join(said) or UNKNOWN
+
+
+def why(sighting: Sighting, *, now: float) -> str:
+    """Return the cause in words; without a verdict, what an open chord waits for."""
+    chord = sighting.chord
+    return cause_of(chord) or ("" if chord.state in FINISHED else f"waits for {waits_for(sighting, now=now)}")
 
 
 def _clause(verdict: Verdict) -> str:
