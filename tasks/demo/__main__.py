@@ -28,7 +28,7 @@ def parse(arguments: list[str]) -> Options:
         dest="seconds",
         type=_seconds,
         metavar="SECONDS",
-        help="stop after so long, counted from when all answer",
+        help="stop after so long, counted from when all answer, but not before the tour is over",
     )
     parser.add_argument(
         "--summary", type=Path, metavar="FILE", help="write addresses, chords and scenarios as JSON"
