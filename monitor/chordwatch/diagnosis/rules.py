@@ -6,11 +6,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 
 from chordwatch.diagnosis.causes import CAUSES
+from chordwatch.diagnosis.wording import (
+    NAMED,
+    clock,
+    listed,
+    name_words,
+    place_words,
+    reads,
+    rest,
+    sentence,
+    tasks_that,
+    the_callback,
+)
 from chordwatch.evidence.facts import Consumers, Place
 from chordwatch.model import Chord, HeaderTask, Verdict
 from chordwatch.text import plain
@@ -19,8 +30,6 @@ from chordwatch.text import plain
 RESTART_SECONDS = 30.0
 #: A scheduled task is late when its time has passed by this much.
 SLACK_SECONDS = 10.0
-#: A verdict names so many tasks one by one; the rest is counted.
-_NAMED = 5
 #: These have causes of their own.
 _NOT_RAISED = ("WorkerLostError", "TaskRevokedError")
 _NOT_THE_CALLBACKS = ("ChordError", "NotRegistered")
@@ -42,12 +51,12 @@ class Case:
     def described(self, task_id: str) -> str:
         """Return how a person would call the task."""
         if task_id == self.chord.callback.task_id:
-            return f"{_the_callback(self.chord)} {plain(task_id)}"
+            return f"{the_callback(self.chord)} {plain(task_id)}"
         task = next((task for task in self.chord.header if task.task_id == task_id), None)
         if task is None:
             return plain(task_id)
         index = "" if task.index is None else f" (index {task.index})"
-        return f"{_name(task.name)}{index} {plain(task_id)}"
+        return f"{name_words(task.name)}{index} {plain(task_id)}"
 
 
 def diagnose(
@@ -63,7 +72,7 @@ def queue_unconsumed(case: Case) -> Iterator[Verdict]:
     for queue, tasks in _unread(case).items():
         header = [task for task in tasks if task != case.chord.callback.task_id]
         if header:
-            what = f"{_tasks(len(header))} of the header {_verb('wait', header)}"
+            what = tasks_that("wait", header, " of the header")
             yield _unconsumed(case, "queue_unconsumed", queue, header, what)
 
 
@@ -72,7 +81,7 @@ def callback_queue_unconsumed(case: Case) -> Iterator[Verdict]:
     callback = case.chord.callback
     for queue, tasks in _unread(case).items():
         if callback.task_id in tasks:
-            what = f"{_the_callback(case.chord)} waits"
+            what = f"{the_callback(case.chord)} waits"
             yield _unconsumed(case, "callback_queue_unconsumed", queue, [callback.task_id], what)
 
 
@@ -89,9 +98,9 @@ def no_workers(case: Case) -> Iterator[Verdict]:
         case,
         "no_workers",
         tasks=list(queued),
-        summary=f"{_tasks(len(queued))} {_verb('wait', queued)} in {', '.join(queues)}, and no worker is online.",
+        summary=f"{tasks_that('wait', queued)} in {', '.join(queues)}, and no worker is online.",
         evidence=[
-            f"No worker answered an inspect at {_clock(case.consumers.asked_at)}.",
+            f"No worker answered an inspect at {clock(case.consumers.asked_at)}.",
             *_where(case, list(queued)),
         ],
         question="Does a worker run that is too busy to answer (solo or gevent pool), or under another "
@@ -111,14 +120,14 @@ def header_failed(case: Case) -> Iterator[Verdict]:
         case,
         "header_failed",
         tasks=[task.task_id for task in failed if task.task_id],
-        summary=f"{_name(first.name)} failed with {plain(first.error or 'an error', 120)}; {ends}.",
+        summary=f"{name_words(first.name)} failed with {plain(first.error or 'an error', 120)}; {ends}.",
         evidence=[
-            _sentence(
+            sentence(
                 f"{case.described(task.task_id or '')} ended with {plain(task.error or 'an error', 200)}."
             )
-            for task in failed[:_NAMED]
+            for task in failed[:NAMED]
         ]
-        + _rest(len(failed)),
+        + rest(len(failed)),
         since=min((task.finished_at for task in failed if task.finished_at), default=None),
     )
 
@@ -133,7 +142,7 @@ def callback_failed(case: Case) -> Iterator[Verdict]:
         case,
         "callback_failed",
         tasks=[callback.task_id or ""],
-        summary=f"{_the_callback(case.chord)} failed with {plain(error or 'an error', 120)}.",
+        summary=f"{the_callback(case.chord)} failed with {plain(error or 'an error', 120)}.",
         evidence=[f"Its stored result is a failure: {plain(error or 'unreadable', 200)}."],
         since=callback.finished_at,
     )
@@ -160,12 +169,12 @@ def queued(case: Case) -> Iterator[Verdict]:
         waiting = [task for task in tasks if task not in scheduled]
         readers = case.consumers.of(queue)
         if waiting and (readers or _restarting(case, queue)):
-            who = _listed([plain(r) for r in readers]) or "a worker that was there until just now"
+            who = listed([plain(r) for r in readers]) or "a worker that was there until just now"
             yield _verdict(
                 case,
                 "queued",
                 tasks=waiting,
-                summary=f"{_tasks(len(waiting))} {_verb('wait', waiting)} in queue {plain(queue)}, which {who} reads.",
+                summary=f"{tasks_that('wait', waiting)} in queue {plain(queue)}, which {who} reads.",
                 evidence=_where(case, waiting),
                 since=_since(case),
             )
@@ -174,7 +183,7 @@ def queued(case: Case) -> Iterator[Verdict]:
             case,
             "queued",
             tasks=tasks,
-            summary=f"{_tasks(len(tasks))} {_verb('wait', tasks)} for a free slot of worker {plain(worker)}.",
+            summary=f"{tasks_that('wait', tasks)} for a free slot of worker {plain(worker)}.",
             evidence=_where(case, tasks),
             since=_since(case),
         )
@@ -185,12 +194,12 @@ def header_running(case: Case) -> Iterator[Verdict]:
     callback = case.chord.callback.task_id
     running = {task: place for task, place in case.waiting_in("active").items() if task != callback}
     if running:
-        workers = _listed(sorted({plain(place.name or "") for place in running.values()}))
+        workers = listed(sorted({plain(place.name or "") for place in running.values()}))
         yield _verdict(
             case,
             "header_running",
             tasks=list(running),
-            summary=f"{_tasks(len(running))} {_verb('run', running)} on {workers}.",
+            summary=f"{tasks_that('run', running)} on {workers}.",
             evidence=_where(case, list(running)),
             since=min((place.since for place in running.values() if place.since), default=None),
         )
@@ -249,7 +258,7 @@ def _timed(case: Case, cause: str, tasks: Mapping[str, Place], what: str) -> Ite
         case,
         cause,
         tasks=list(tasks),
-        summary=f"{_tasks(len(tasks))} {_verb('wait', tasks)} for {what}, due {_clock(due)}.",
+        summary=f"{tasks_that('wait', tasks)} for {what}, due {clock(due)}.",
         evidence=_where(case, list(tasks)),
         certain=all(place.kind != "unacked" for place in tasks.values()),
         question="Is the worker alive that took it? It did not name the task among those it holds back.",
@@ -260,13 +269,13 @@ def _timed(case: Case, cause: str, tasks: Mapping[str, Place], what: str) -> Ite
 
 
 def _unconsumed(case: Case, cause: str, queue: str, tasks: list[str], what: str) -> Verdict:
-    workers = _listed([f"{plain(w.hostname)} ({_queues(w.queues)})" for w in case.consumers.workers])
+    workers = listed([f"{plain(w.hostname)} ({reads(w.queues)})" for w in case.consumers.workers])
     return _verdict(
         case,
         cause,
         tasks=tasks,
         summary=f"{what} in queue {plain(queue)}, which no worker reads.",
-        evidence=[*_where(case, tasks), f"Online at {_clock(case.consumers.asked_at)}: {workers}."],
+        evidence=[*_where(case, tasks), f"Online at {clock(case.consumers.asked_at)}: {workers}."],
         question=f"Does a worker that is too busy to answer read {plain(queue)}?",
         since=case.consumers.missing_since.get(queue) or _since(case),
     )
@@ -292,7 +301,7 @@ def _verdict(
         outcome=entry.outcome,
         certain=sure,
         tasks=tuple(tasks),
-        summary=_sentence(summary),
+        summary=sentence(summary),
         evidence=tuple(evidence),
         remedy=entry.remedy.replace("QUEUE", _first_queue(case, tasks)).replace(
             " ID.", f" {case.chord.chord_id}."
@@ -305,29 +314,8 @@ def _verdict(
 
 
 def _where(case: Case, tasks: list[str]) -> list[str]:
-    lines = [f"{case.described(task)} is {_place(case.places[task])}." for task in tasks[:_NAMED]]
-    return [_sentence(line) for line in lines] + _rest(len(tasks))
-
-
-def _place(place: Place) -> str:
-    name, eta = plain(place.name or "?"), f", due {_clock(place.eta)}" if place.eta else ""
-    attempt = f", attempt {place.attempt + 1}" if place.attempt else ""
-    match place.kind:
-        case "queue":
-            where = f"in queue {name}"
-        case "unacked":
-            where = f"delivered from queue {name} at {_clock(place.since)} and not acknowledged"
-        case "active":
-            where = f"running on {name} since {_clock(place.since)}"
-        case "reserved":
-            where = f"received by {name}, not started"
-        case _:
-            where = f"held back by {name}"
-    return where + attempt + eta
-
-
-def _rest(number: int) -> list[str]:
-    return [f"And {number - _NAMED:,} more."] if number > _NAMED else []
+    lines = [f"{case.described(task)} is {place_words(case.places[task])}." for task in tasks[:NAMED]]
+    return [sentence(line) for line in lines] + rest(len(tasks))
 
 
 def _raised(task: HeaderTask) -> bool:
@@ -341,39 +329,3 @@ def _since(case: Case) -> float | None:
 def _first_queue(case: Case, tasks: list[str]) -> str:
     place = case.places.get(tasks[0]) if tasks else None
     return plain(place.name) if place and place.name else "QUEUE"
-
-
-def _tasks(number: int) -> str:
-    return "1 task" if number == 1 else f"{number:,} tasks"
-
-
-def _verb(verb: str, things: Sized) -> str:
-    return f"{verb}s" if len(things) == 1 else verb
-
-
-def _name(name: str | None) -> str:
-    return plain(name) if name else "a task of unknown name"
-
-
-def _sentence(text: str) -> str:
-    """Capitalise our own words; a task's name stays as it is."""
-    return text[:1].upper() + text[1:] if text.startswith(("the callback", "a task")) else text
-
-
-def _the_callback(chord: Chord) -> str:
-    return f"the callback {plain(chord.callback.name)}" if chord.callback.name else "the callback"
-
-
-def _queues(queues: tuple[str, ...]) -> str:
-    return "reads " + _listed([plain(queue) for queue in queues]) if queues else "reads nothing"
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _clock(moment: float | None) -> str:
-    if moment is None:
-        return "an unknown time"
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
