@@ -96,5 +96,7 @@ def _checked(setting: Setting, value: object, origin: Origin) -> float | str:
     except ValueError:
         raise SettingError(f"{where} is {plain(repr(value))}, but must be a number of seconds.") from None
     if not (setting.minimum or 0) <= number < float("inf"):
-        raise SettingError(f"{where} is {plain(repr(value))}, but must be at least {setting.minimum:g} seconds.")
+        raise SettingError(
+            f"{where} is {plain(repr(value))}, but must be at least {setting.minimum:g} seconds."
+        )
     return number

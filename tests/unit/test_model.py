@@ -21,7 +21,14 @@ from tests.unit.seen import header_task, open_chord
 
 def verdict(outcome: Outcome) -> Verdict:
     return Verdict(
-        cause="queued", outcome=outcome, certain=True, tasks=("h1",), summary="s", evidence=("e",), remedy="r", docs="d"
+        cause="queued",
+        outcome=outcome,
+        certain=True,
+        tasks=("h1",),
+        summary="s",
+        evidence=("e",),
+        remedy="r",
+        docs="d",
     )
 
 
@@ -42,7 +49,9 @@ def test_an_open_chord_is_as_well_as_its_worst_verdict(outcomes: tuple[Outcome, 
     assert health_of("open", tuple(map(verdict, outcomes))) == health
 
 
-@pytest.mark.parametrize(("state", "health"), [("succeeded", "done"), ("failed", "failed"), ("aborted", "failed")])
+@pytest.mark.parametrize(
+    ("state", "health"), [("succeeded", "done"), ("failed", "failed"), ("aborted", "failed")]
+)
 def test_a_finished_chord_keeps_its_health_whatever_the_verdicts(state: ChordState, health: Health) -> None:
     assert health_of(state, (verdict("hung"),)) == health
     assert health_of(state, ()) == health

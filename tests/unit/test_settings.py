@@ -16,7 +16,9 @@ def test_without_anything_the_defaults_hold() -> None:
     assert set(settings.origins.values()) == {"default"}
 
 
-def test_an_argument_beats_the_environment_which_beats_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_argument_beats_the_environment_which_beats_the_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     conf = {"chordwatch_look_seconds": 4}
     assert (read_settings(conf).look_seconds, read_settings(conf).origins["look_seconds"]) == (
         4.0,
@@ -24,7 +26,10 @@ def test_an_argument_beats_the_environment_which_beats_the_configuration(monkeyp
     )
 
     monkeypatch.setenv("CHORDWATCH_LOOK_SECONDS", "5")
-    assert (read_settings(conf).look_seconds, read_settings(conf).origins["look_seconds"]) == (5.0, "environment")
+    assert (read_settings(conf).look_seconds, read_settings(conf).origins["look_seconds"]) == (
+        5.0,
+        "environment",
+    )
 
     settings = read_settings(conf, look_seconds=6)
     assert (settings.look_seconds, settings.origins["look_seconds"]) == (6.0, "argument")
@@ -40,7 +45,23 @@ def test_a_value_may_be_a_number_or_its_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["soon", "", "3 s", None, True, [3], float("nan"), float("inf"), "1e999", -1, 0, 0.05, "x" * 5000, "a\nb"]
+    "value",
+    [
+        "soon",
+        "",
+        "3 s",
+        None,
+        True,
+        [3],
+        float("nan"),
+        float("inf"),
+        "1e999",
+        -1,
+        0,
+        0.05,
+        "x" * 5000,
+        "a\nb",
+    ],
 )
 def test_a_bad_value_is_one_sentence_that_names_the_key(value: Any) -> None:
     if value is None:
@@ -59,7 +80,9 @@ def test_a_bad_value_is_one_sentence_that_names_the_key(value: Any) -> None:
 def test_a_bad_value_of_the_environment_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHORDWATCH_MONITOR_INTERVAL", "0.1")
 
-    with pytest.raises(SettingError, match=r"^CHORDWATCH_MONITOR_INTERVAL is '0\.1', but must be at least 0\.5 seconds\.$"):
+    with pytest.raises(
+        SettingError, match=r"^CHORDWATCH_MONITOR_INTERVAL is '0\.1', but must be at least 0\.5 seconds\.$"
+    ):
         read_settings({})
 
 

@@ -5,10 +5,14 @@ import unicodedata
 import pytest
 from chordwatch.text import plain
 
-HOSTILE = "".join(map(chr, (*range(0x2100), *range(0xD7F0, 0xE010), *range(0xFEF0, 0x10000), *range(0xE0000, 0xE0080))))
+HOSTILE = "".join(
+    map(chr, (*range(0x2100), *range(0xD7F0, 0xE010), *range(0xFEF0, 0x10000), *range(0xE0000, 0xE0080)))
+)
 
 
-@pytest.mark.parametrize("text", ["tasks.add", "größe", "日本語", "🎻 chord", "[bold]x[/bold]", "a|b", "<b>", ""])
+@pytest.mark.parametrize(
+    "text", ["tasks.add", "größe", "日本語", "🎻 chord", "[bold]x[/bold]", "a|b", "<b>", ""]
+)
 def test_what_can_be_shown_is_shown_as_it_is(text: str) -> None:
     assert plain(text) == text
 

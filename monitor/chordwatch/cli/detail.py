@@ -95,8 +95,9 @@ def _missing(chord: Chord) -> str:
     indexes = [str(gap.index) for gap in chord.missing if gap.index is not None]
     if not indexes:
         return f", {len(chord.missing):,} missing"
-    more = f" and {len(chord.missing) - _INDEXES:,} more" if len(chord.missing) > _INDEXES else ""
-    return f", missing index {', '.join(indexes[:_INDEXES])}{more}"
+    shown = indexes[:_INDEXES]
+    more = f" and {len(chord.missing) - len(shown):,} more" if len(chord.missing) > len(shown) else ""
+    return f", missing index {', '.join(shown)}{more}"
 
 
 def _verdict(verdict: Verdict, now: float) -> Table:

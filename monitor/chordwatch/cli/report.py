@@ -121,7 +121,8 @@ def _anonymous(text: str, sighting: Sighting) -> str:
     return text
 
 
-_HOSTS = re.compile(r"[\w.+-]+\\?@[\w.-]+")
+#: `name@host`, whose characters `_escaped` may have put a backslash before.
+_HOSTS = re.compile(r"(?:\\?[\w.+-])+\\?@(?:\\?[\w.-])*\\?\w")
 
 
 def _errors(chord: Chord) -> set[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -159,7 +160,7 @@ def eta_scheduled(case: Case) -> Iterator[Verdict]:
     """Tasks that were sent with an ETA or a countdown."""
     tasks = {task_id: place for task_id, place in _scheduled(case).items() if not place.attempt}
     if tasks:
-        yield from _timed(case, "eta_scheduled", tasks, "its ETA")
+        yield from _timed(case, "eta_scheduled", tasks, "its ETA" if len(tasks) == 1 else "their ETA")
 
 
 def queued(case: Case) -> Iterator[Verdict]:
@@ -304,7 +305,7 @@ def _verdict(
         summary=sentence(summary),
         evidence=tuple(evidence),
         remedy=entry.remedy.replace("QUEUE", _first_queue(case, tasks)).replace(
-            " ID.", f" {case.chord.chord_id}."
+            " ID.", f" {_pasted(case.chord.chord_id)}."
         ),
         question=None if sure else question,
         since=since,
@@ -328,4 +329,9 @@ def _since(case: Case) -> float | None:
 
 def _first_queue(case: Case, tasks: list[str]) -> str:
     place = case.places.get(tasks[0]) if tasks else None
-    return plain(place.name) if place and place.name else "QUEUE"
+    return _pasted(place.name) if place and place.name else "QUEUE"
+
+
+def _pasted(name: str) -> str:
+    """Return a name as it stands in a command that people paste into a shell."""
+    return shlex.quote(plain(name))

@@ -111,7 +111,10 @@ def test_children_are_the_tasks_and_the_groups_that_the_task_sent() -> None:
 
 
 def test_a_result_in_msgpack_is_read() -> None:
-    assert parsed(msgpack.packb({"status": "SUCCESS", "result": b"\xff", "group_id": "group"})).group_id == "group"
+    assert (
+        parsed(msgpack.packb({"status": "SUCCESS", "result": b"\xff", "group_id": "group"})).group_id
+        == "group"
+    )
 
 
 def test_a_state_of_the_users_own_is_one_of_a_running_task() -> None:

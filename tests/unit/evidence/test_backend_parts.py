@@ -49,7 +49,10 @@ def test_what_is_no_part_is_skipped_and_counted(value: bytes, why: str) -> None:
 @pytest.mark.parametrize(
     ("stored", "error"),
     [
-        ({"exc_type": "ValueError", "exc_message": ["header boom"]}, ("ValueError", "ValueError: header boom")),
+        (
+            {"exc_type": "ValueError", "exc_message": ["header boom"]},
+            ("ValueError", "ValueError: header boom"),
+        ),
         ({"exc_type": "E", "exc_message": ["a", 2]}, ("E", "E: a, 2")),
         ({"exc_type": "E", "exc_message": "text"}, ("E", "E: text")),
         ({"exc_type": "E", "exc_message": []}, ("E", "E")),

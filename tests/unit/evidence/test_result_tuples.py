@@ -8,7 +8,10 @@ from chordwatch.evidence.facts import Launch
 from tests.unit.canvases import app
 
 #: The GroupResult of `chord([chain(a, group(b, c)), d], body)`, as Celery 5.7 stores it.
-COMPLEX = [["group", None], [[["inner", [["a", None], None]], [[["b", None], None], [["c", None], None]]], [["d", None], None]]]
+COMPLEX = [
+    ["group", None],
+    [[["inner", [["a", None], None]], [[["b", None], None], [["c", None], None]]], [["d", None], None]],
+]
 
 
 def test_the_members_of_a_complex_header_are_its_leaves_in_order() -> None:
@@ -35,7 +38,9 @@ def test_the_groups_inside_a_complex_header_are_known_by_their_ids() -> None:
     assert list(result_tuples.inner_groups([COMPLEX])) == ["inner"]
 
 
-@pytest.mark.parametrize("hostile", [None, "a", 7, [], [1], [[]], [[], []], [[None, None], None], [1, 2, 3], {"a": 1}])
+@pytest.mark.parametrize(
+    "hostile", [None, "a", 7, [], [1], [[]], [[], []], [[None, None], None], [1, 2, 3], {"a": 1}]
+)
 def test_what_is_no_result_has_no_leaves(hostile: object) -> None:
     assert list(result_tuples.leaves([hostile])) == []
     assert list(result_tuples.launches([hostile])) == []

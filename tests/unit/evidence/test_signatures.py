@@ -81,7 +81,9 @@ def test_a_chord_whose_header_is_a_bare_list_is_walked_as_well() -> None:
 
 
 def test_an_inner_chord_carries_its_callback_as_a_part_of_the_outer_one() -> None:
-    result, messages = publish(chord([chord([add.s(1, 1), add.s(2, 2)], report.s()), add.s(3, 3)], collect.s()))
+    result, messages = publish(
+        chord([chord([add.s(1, 1), add.s(2, 2)], report.s()), add.s(3, 3)], collect.s())
+    )
     carrier = messages[0]["headers"]["id"]
 
     (part,) = embedded_parts(body_of(messages[0])[2], carrier)

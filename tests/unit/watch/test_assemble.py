@@ -3,10 +3,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+
 from chordwatch.evidence.facts import Body, ChordEvidence, EmbeddedPart, Launch, WorkerTask
 from chordwatch.model import Chord, MissingPart
 from chordwatch.watch.assemble import assemble
-
 from tests.unit.seen import (
     BODY,
     NOW,
@@ -132,7 +132,9 @@ CASES: dict[str, tuple[ChordEvidence, Expected]] = {
         Expected("succeeded", 2, None, callback="succeeded"),
     ),
     "the callback raised": (
-        evidence(keys(claim="done"), callback_meta=meta("body", state="failed", error="RuntimeError: body boom")),
+        evidence(
+            keys(claim="done"), callback_meta=meta("body", state="failed", error="RuntimeError: body boom")
+        ),
         Expected("failed", 0, None, callback="failed"),
     ),
     "ChordError on 5.7, which deletes the size": (
@@ -180,9 +182,7 @@ CASES: dict[str, tuple[ChordEvidence, Expected]] = {
         Expected("open", 1, 2, [(1, "h1")]),
     ),
     "ignored: finished and never counted": (
-        evidence(
-            keys(size=2, parts=(part(0),)), metas={"h1": meta("h1", state="ignored", group_id="group")}
-        ),
+        evidence(keys(size=2, parts=(part(0),)), metas={"h1": meta("h1", state="ignored", group_id="group")}),
         Expected("open", 1, 2, [(None, "h1")]),
     ),
 }
@@ -194,13 +194,16 @@ def test_a_chord_is_what_was_seen_of_it(name: str) -> None:
 
     chord = assemble(seen).chord
 
-    assert Expected(
-        chord.state,
-        chord.counted,
-        chord.size,
-        [(gap.index, gap.task_id) for gap in chord.missing],
-        chord.callback.state,
-    ) == expected
+    assert (
+        Expected(
+            chord.state,
+            chord.counted,
+            chord.size,
+            [(gap.index, gap.task_id) for gap in chord.missing],
+            chord.callback.state,
+        )
+        == expected
+    )
 
 
 def chord_of(seen: ChordEvidence) -> Chord:
@@ -245,7 +248,11 @@ def test_the_callback_is_described_by_what_its_messages_embed() -> None:
 
     chord = chord_of(evidence(keys(size=1), message(0, body=body)))
 
-    assert (chord.callback.task_id, chord.callback.name, chord.callback.queue) == ("body", "zoo.collect", "low")
+    assert (chord.callback.task_id, chord.callback.name, chord.callback.queue) == (
+        "body",
+        "zoo.collect",
+        "low",
+    )
     assert [(errback.task_id, errback.name) for errback in chord.errbacks] == [("e", "zoo.alarm")]
 
 
@@ -275,7 +282,11 @@ def test_a_running_callback_tells_worker_and_start() -> None:
             "reserved",
             "w1@zoo",
         ),
-        (evidence(keys(size=1), carried={"h0": carried("h0", 0, "f")}, held=(active("f"),)), "active", "w1@zoo"),
+        (
+            evidence(keys(size=1), carried={"h0": carried("h0", 0, "f")}, held=(active("f"),)),
+            "active",
+            "w1@zoo",
+        ),
         (evidence(keys(size=1, members=("h0",))), "nowhere", None),
         (evidence(keys(size=1, members=("h0",)), everywhere=False), "unknown", None),
     ],
@@ -287,9 +298,9 @@ def test_an_uncounted_task_has_a_place(seen: ChordEvidence, kind: str, name: str
 
 
 def test_a_counted_task_has_no_place() -> None:
-    assert assemble(evidence(keys(size=2, parts=(part(0),)), message(0, unacked=True), message(1))).places.keys() == {
-        "h1"
-    }
+    assert assemble(
+        evidence(keys(size=2, parts=(part(0),)), message(0, unacked=True), message(1))
+    ).places.keys() == {"h1"}
 
 
 def test_a_retry_waits_with_its_attempt_and_time() -> None:
@@ -298,7 +309,11 @@ def test_a_retry_waits_with_its_attempt_and_time() -> None:
 
     seen = assemble(evidence(keys(size=2, parts=(part(0),)), retry, held=(scheduled,)))
 
-    assert (seen.places["h1"].kind, seen.places["h1"].eta, seen.places["h1"].attempt) == ("scheduled", NOW + 7200, 1)
+    assert (seen.places["h1"].kind, seen.places["h1"].eta, seen.places["h1"].attempt) == (
+        "scheduled",
+        NOW + 7200,
+        1,
+    )
     assert (seen.chord.header[1].state, seen.chord.header[1].attempt) == ("retrying", 1)
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from chordwatch.evidence.facts import TaskMeta
 from chordwatch.watch import family
-
 from tests.unit.seen import meta
 
 HEADER = (meta("h0", group_id="group"), meta("h1", group_id="group"))
@@ -78,7 +77,12 @@ def test_only_a_chord_error_quotes() -> None:
 
 def test_parents_in_a_ring_lead_nowhere() -> None:
     ring = [
-        meta(f"r{number}", group_id="group", parent_id=f"r{(number + 1) % 3}", children=(f"r{(number - 1) % 3}",))
+        meta(
+            f"r{number}",
+            group_id="group",
+            parent_id=f"r{(number + 1) % 3}",
+            children=(f"r{(number - 1) % 3}",),
+        )
         for number in range(3)
     ]
     own = meta("own", group_id="group", parent_id="own", children=("own",))
@@ -90,7 +94,10 @@ def test_parents_in_a_ring_lead_nowhere() -> None:
 def test_results_are_kept_by_their_group() -> None:
     groups = family.by_group([*HEADER, meta("x", group_id="other"), meta("alone")])
 
-    assert {group: sorted(metas) for group, metas in groups.items()} == {"group": ["h0", "h1"], "other": ["x"]}
+    assert {group: sorted(metas) for group, metas in groups.items()} == {
+        "group": ["h0", "h1"],
+        "other": ["x"],
+    }
 
 
 def test_every_chord_is_told_its_callback() -> None:

@@ -8,7 +8,6 @@ from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.facts import Body, ChordKeys, EmbeddedPart, TaskMeta
 from chordwatch.watch.lookup import find_chord_id
 from chordwatch.watch.survey import Survey
-
 from tests.unit.seen import BODY, callback_message, keys, message, meta, part
 
 
@@ -103,7 +102,10 @@ def test_the_callback_of_an_inner_chord_leads_to_the_inner_one() -> None:
 def test_a_callback_that_ended_in_chord_error_is_found_by_what_it_quotes() -> None:
     error = "ChordError: Dependency h1 raised ValueError('header boom')"
 
-    assert found("body", stored(meta("body", state="failed", error=error), meta("h1", group_id="group"))) == "group"
+    assert (
+        found("body", stored(meta("body", state="failed", error=error), meta("h1", group_id="group")))
+        == "group"
+    )
 
 
 def test_a_task_without_a_result_is_found_among_the_counted_parts() -> None:

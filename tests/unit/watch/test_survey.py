@@ -8,7 +8,6 @@ from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.facts import Consumers, Message, Queue
 from chordwatch.evidence.messages import MessageReader
 from chordwatch.watch.survey import ConsumerMemory, Survey, survey
-
 from tests.unit.seen import BODY, W1, active, callback_message, message
 
 

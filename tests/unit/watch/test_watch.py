@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+
 from chordwatch.model import Callback
 from chordwatch.watch import HEALTH_FILTERS, matches
 from chordwatch.watch.watch import _order
-
 from tests.unit.seen import NOW, open_chord
 
 HUNG = open_chord(health="hung")
@@ -35,7 +35,17 @@ def test_a_filter_by_callback_wants_the_whole_name() -> None:
 
 
 def test_the_filters_are_those_of_the_contract() -> None:
-    assert set(HEALTH_FILTERS) == {"ok", "waiting", "late", "looping", "hung", "failed", "done", "open", "all"}
+    assert set(HEALTH_FILTERS) == {
+        "ok",
+        "waiting",
+        "late",
+        "looping",
+        "hung",
+        "failed",
+        "done",
+        "open",
+        "all",
+    }
 
 
 def test_the_oldest_open_comes_first_and_the_newest_finished_after_all_open() -> None:

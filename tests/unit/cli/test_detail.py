@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+from chordwatch.cli.detail import chord_detail, moment, place_words
+from chordwatch.evidence.facts import Place, PlaceKind
+from chordwatch.model import Callback, Errback, MissingPart
+
+from tests.unit.cli.rendered import NAMES, hostile, sighting, text_of, verdict, with_verdicts
+from tests.unit.seen import NOW, header_task
+
+
+def test_all_that_is_known_is_shown() -> None:
+    callback = Callback(task_id="body", name="zoo.collect", state="published")
+    seen = sighting(
+        health="hung",
+        callback=callback,
+        errbacks=(Errback(task_id="e", name="zoo.alarm"),),
+        evidence_expires_at=NOW + 60,
+    )
+
+    text = text_of(chord_detail(with_verdicts(seen, verdict()), NOW))
+
+    for line in (
+        r"Chord +group$",
+        r"Health +hung \(open\)$",
+        r"Counted +1 of 2, missing index 1$",
+        r"Callback +zoo\.collect body$",
+        r"Errback +zoo\.alarm e$",
+        r"Last part .* \(1 min ago\)$",
+        r"Evidence +expires .* \(in 1 min\)$",
+        r"HUNG +1 task of the header waits",
+        r"Cause +queue_unconsumed \(not certain\), see docs/causes\.md#queue_unconsumed$",
+        r"Evidence +zoo\.add \(index 1\) h1 is in queue nobody\.$",
+        r"Decides +Does a busy worker read it\?$",
+        r"Since .* \(1 min 30 s ago\)$",
+        r"Remedy +Start a worker\.$",
+        r"1 +h1 +zoo\.add +unknown, not counted +in queue nobody$",
+        r"0 +h0 +zoo\.add +succeeded$",
+    ):
+        assert re.search(line, re.sub(r" +$", "", text, flags=re.MULTILINE), re.MULTILINE), line
+
+
+def test_a_certain_verdict_does_not_hedge() -> None:
+    text = text_of(chord_detail(with_verdicts(sighting(), verdict(certain=True, question=None)), NOW))
+
+    assert "not certain" not in text
+    assert "Decides" not in text
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_foreign_names_are_literal_and_short(name: str) -> None:
+    text = text_of(chord_detail(hostile(name), NOW), width=1000)
+
+    assert text.encode()
+    assert len(text) < 9000
+    assert max(len(line.rstrip()) for line in text.splitlines()) < 500
+    assert name[:30].splitlines()[0] in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+@pytest.mark.parametrize(
+    ("missing", "shown"),
+    [
+        ((), "1 of 2"),
+        ((MissingPart(index=3), MissingPart(index=7)), "1 of 2, missing index 3, 7"),
+        ((MissingPart(index=None),) * 4, "1 of 2, 4 missing"),
+        ((MissingPart(index=3), *(MissingPart(index=None),) * 30), "1 of 2, missing index 3 and 30 more"),
+        (tuple(MissingPart(index=n) for n in range(25)), ", 18, 19 and 5 more"),
+        (tuple(MissingPart(index=n) for n in range(20)), ", 18, 19"),
+    ],
+)
+def test_missing_indexes_are_named_and_the_rest_is_counted(
+    missing: tuple[MissingPart, ...], shown: str
+) -> None:
+    text = text_of(chord_detail(sighting(missing=missing), NOW))
+
+    counted = next(line for line in text.splitlines() if line.startswith("Counted"))
+    assert counted.rstrip().endswith(shown)
+
+
+def test_what_is_not_counted_comes_first_and_a_large_header_is_cut() -> None:
+    header = tuple(header_task(number, counted=number != 70) for number in range(100))
+
+    text = text_of(chord_detail(sighting(header=header), NOW))
+
+    assert text.index(" h70 ") < text.index(" h0 ")
+    assert " h39 " not in text
+    assert "… and 60 more; --format json has all." in text
+
+
+def test_a_chord_without_any_known_task_says_so() -> None:
+    assert "No header task's id is known" in text_of(chord_detail(sighting(header=()), NOW))
+
+
+@pytest.mark.parametrize("kind", get_args(PlaceKind))
+def test_every_place_has_words(kind: PlaceKind) -> None:
+    assert place_words(Place(kind=kind, name="celery"))
+
+
+def test_no_place_has_none() -> None:
+    assert place_words(None) == ""
+
+
+def test_a_task_that_is_held_back_tells_until_when() -> None:
+    words = place_words(Place(kind="scheduled", name="w1@zoo", eta=NOW))
+
+    assert words == f"held back by w1@zoo until {moment(NOW)}"
+
+
+def test_a_time_that_is_not_known_is_said() -> None:
+    assert moment(None) == "not known"
