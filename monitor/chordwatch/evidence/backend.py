@@ -221,7 +221,9 @@ class BackendReader:
         """
         if self._lifetime is not None:
             return
-        ids = [keys.parts[0].task_id for keys in found.values() if keys.parts][:_SAMPLES]
+        ids = [keys.parts[0].task_id for keys in found.values() if keys.parts][
+            :_SAMPLES
+        ] or self._some_results()
         if not ids:
             return
         self._lifetime = configured = float(_chord_lifetime(self._backend) or 0)
@@ -242,6 +244,11 @@ class BackendReader:
                 f"Results here live {self._lifetime:,.0f} s, but this command's result_expires is {configured:,.0f} s; "
                 "times of last progress are computed with the former."
             )
+
+    def _some_results(self) -> list[str]:
+        """Return the ids of a few stored results, whichever one SCAN meets first."""
+        _, keys = next(self._scan(self._task_prefix, 0, Budget(0)))
+        return [decoded(key[len(self._task_prefix) :]) for key in keys[:_SAMPLES]]
 
     def _with_touch(self, keys: ChordKeys, now: float) -> ChordKeys:
         """Add the time of the last write, which sets the keys' life anew: published, or the last part counted."""

@@ -26,6 +26,8 @@ SCAN_COUNT = 1000
 #: One command fetches about so much; the number of messages follows from their measured size.
 CHUNK_BYTES = 1024 * 1024
 CHUNK_MESSAGES = 500
+#: The project's `priority_steps` may be others than ours, but kombu has no priorities beyond these.
+PRIORITIES = range(10)
 #: Queues of the workers' own talk (remote control, events) hold no tasks.
 _CONTROL = (".pidbox", "celeryev")
 
@@ -167,7 +169,7 @@ class BrokerReader:
 
     def _lists(self, queue: str) -> tuple[bytes, ...]:
         """Return the lists of a queue, one per priority step, the first consumed first."""
-        steps = self._channel.priority_steps
+        steps = sorted({*PRIORITIES, *self._channel.priority_steps})
         return tuple(self._key(f"{queue}{self._channel.sep}{step}" if step else queue) for step in steps)
 
     def _key(self, name: str) -> bytes:

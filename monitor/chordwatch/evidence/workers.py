@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from celery import Celery
+from celery.app.control import flatten_reply
 
 from chordwatch.evidence.budget import Gaps
 from chordwatch.evidence.decode import as_dict, as_int, as_list, as_moment, as_text, as_time
@@ -18,6 +19,8 @@ from chordwatch.evidence.facts import Worker, WorkerTask
 
 #: How long one question waits for answers, in seconds; all are asked at once.
 TIMEOUT = 1.0
+#: Workers answer in their `task_serializer`, which need not be ours. Never pickle, even where the app allows it.
+_READABLE = ("json", "msgpack", "yaml")
 _QUESTIONS = ("active_queues", "stats", "active", "reserved", "scheduled")
 
 
@@ -26,6 +29,8 @@ class WorkerReader:
 
     def __init__(self, app: Celery, max_age: float = 60.0) -> None:
         self._app = app
+        self._control = type(app.control)(app)
+        self._control.mailbox.accept = _READABLE
         self._max_age = max_age
         self._asked_at: float | None = None
         self._workers: tuple[Worker, ...] = ()
@@ -54,8 +59,8 @@ class WorkerReader:
     def _put(self, question: str) -> dict[str, Any]:
         # A connection of its own per thread; the reply queue's id is per thread in kombu's Mailbox.
         with self._app.connection_for_write() as connection:
-            inspect = self._app.control.inspect(timeout=TIMEOUT, connection=connection)
-            return as_dict(getattr(inspect, question)())
+            answers = self._control.broadcast(question, reply=True, timeout=TIMEOUT, connection=connection)
+            return as_dict(flatten_reply(answers or ()))
 
 
 def _workers(answers: dict[str, dict[str, Any]]) -> Iterator[Worker]:

@@ -68,7 +68,7 @@ class Stranger:
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which the project can be imported."""
-        return clean_environment(**self._environment)
+        return clean_environment(**self._environment, C_FORCE_ROOT="1")  # pickle, in a container
 
     def ready(self, *names: str) -> None:
         """Wait until the workers are."""
