@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,7 +71,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             "–" if row["index"] is None else str(row["index"]),
             plain(row["task_id"] or "not known"),
             row["state"],
-            "" if missing else plain(json.dumps(row["result"], ensure_ascii=False), 100),
+            "" if missing else plain(session.json_text(row["result"], ascii_only=False), 100),
         )
         table.add_row(*(Text(cell) for cell in cells), style="red" if missing else None)
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -18,6 +19,8 @@ from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Watch
 #: An unreachable server answers within so many seconds or not at all; Celery would wait without end.
 CONNECT_SECONDS = 5.0
 _PIPE_WIDTH = 200
+#: So deep is a result shown that JSON cannot hold as it is.
+_DEPTH = 100
 
 format_option = click.option(
     "--format",
@@ -74,7 +77,29 @@ def print_table(ctx: click.Context, table: RenderableType) -> None:
 
 def print_json(document: Any) -> None:
     """Print one JSON document to stdout; what cannot be encoded otherwise is escaped."""
-    click.echo(json.dumps(document, indent=2))
+    click.echo(json_text(document, indent=2))
+
+
+def json_text(document: Any, *, indent: int | None = None, ascii_only: bool = True) -> str:
+    """Return JSON, also of what msgpack knows and JSON does not: bytes, keys that are no text, NaN."""
+    try:
+        return json.dumps(document, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(_fit(document), indent=indent, ensure_ascii=ascii_only)
+
+
+def _fit(value: Any, depth: int = 0) -> Any:
+    """Return `value` as JSON can hold it; strange values become their Python text."""
+    if depth > _DEPTH:
+        return "…"
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else repr(key): _fit(v, depth + 1) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_fit(item, depth + 1) for item in value]
+    fits = (
+        value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    )
+    return value if fits else repr(value)
 
 
 def print_gaps(gaps: tuple[str, ...]) -> None:

@@ -9,10 +9,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from chordwatch.model import FINISHED, Chord
+from chordwatch.text import plain
 from chordwatch.watch import Look
 
 #: Beyond so many callback names the rest is `other`.
 MAX_CALLBACKS = 200
+LABEL_LENGTH = 200
 _UNHEALTHY = ("late", "looping", "hung")
 
 
@@ -65,7 +67,7 @@ def _callback_labels(chords: list[Chord]) -> dict[str | None, str]:
     """Return the label of each callback name; unknown names are `unknown`, those beyond the bound `other`."""
     names = Counter(chord.callback.name for chord in chords)
     frequent = {name for name, _ in names.most_common(MAX_CALLBACKS)}
-    return {name: (name or "unknown") if name in frequent else "other" for name in names}
+    return {name: _label(name or "unknown") if name in frequent else "other" for name in names}
 
 
 def _queues(look: Look) -> Iterator[Metric]:
@@ -78,12 +80,21 @@ def _queues(look: Look) -> Iterator[Metric]:
     unacked = GaugeMetricFamily(
         "celery_queue_unacked", "Messages that are delivered and not yet acknowledged.", labels=["queue_name"]
     )
-    for queue in look.queues:
-        length.add_metric([queue.name], queue.length)
-        unacked.add_metric([queue.name], queue.unacked)
-        if queue.consumers is not None:
-            consumers.add_metric([queue.name], queue.consumers)
+    families = ((length, "length"), (consumers, "consumers"), (unacked, "unacked"))
+    for family, field in families:
+        values: Counter[str] = Counter()
+        for queue in look.queues:
+            value = getattr(queue, field)
+            if value is not None:
+                values[_label(queue.name)] += value
+        for name, number in values.items():
+            family.add_metric([name], number)
     yield from (length, consumers, unacked)
+
+
+def _label(name: str) -> str:
+    """Return a name as a label that every scrape can carry: encodable, bounded. Two that become one are summed."""
+    return plain(name, LABEL_LENGTH)
 
 
 def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
@@ -30,6 +32,13 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"description": 'No such chord: `{"error": sentence}`'},
     503: {"description": 'Nothing could be read: `{"error": sentence}`'},
 }
+
+
+class _Json(JSONResponse):
+    """JSON in ASCII: names that cannot be encoded (lone surrogates) are escaped, as on the command line."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(jsonable_encoder(content), separators=(",", ":")).encode()
 
 
 def make_api(loop: Loop, interval: float) -> FastAPI:
@@ -70,7 +79,7 @@ def _add_chords(api: FastAPI, loop: Loop) -> None:
         matching = [chord for chord in _last(loop) if matches(chord, health, callback)]
         page = matching[cursor : cursor + limit]
         more = {"X-Next-Cursor": str(cursor + limit)} if cursor + limit < len(matching) else {}
-        return JSONResponse([to_json(chord, header=False) for chord in page], headers=more)
+        return _Json([to_json(chord, header=False) for chord in page], headers=more)
 
     @api.get("/api/chords/{id}", response_model=Chord, responses=_ERRORS)
     def chord(id: str) -> Response:  # noqa: A002  # the contract's name
@@ -78,19 +87,19 @@ def _add_chords(api: FastAPI, loop: Loop) -> None:
         sighting = loop.sight(id)
         if sighting is None:
             raise HTTPException(404, "No chord is found under this id.")
-        return JSONResponse(to_json(sighting.chord, header=True))
+        return _Json(to_json(sighting.chord, header=True))
 
 
 def _add_installation(api: FastAPI, loop: Loop) -> None:
-    @api.get("/api/queues")
-    def queues() -> list[Queue]:
+    @api.get("/api/queues", response_model=list[Queue])
+    def queues() -> Response:
         """The broker's queues as of the last look."""
-        return list(loop.glance.look.queues) if loop.glance.look else []
+        return _Json(loop.glance.look.queues if loop.glance.look else [])
 
-    @api.get("/api/workers")
-    def workers() -> list[Worker]:
+    @api.get("/api/workers", response_model=list[Worker])
+    def workers() -> Response:
         """The workers that answered, asked at most once a minute."""
-        return list(loop.glance.look.workers) if loop.glance.look else []
+        return _Json(loop.glance.look.workers if loop.glance.look else [])
 
     @api.get("/metrics", response_class=PlainTextResponse)
     def metrics(request: Request) -> Response:

@@ -6,11 +6,11 @@ import io
 from dataclasses import replace
 from typing import Any
 
+from rich.console import Console, RenderableType
+
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Callback, Errback, MissingPart, Verdict
 from chordwatch.watch import Sighting
-from rich.console import Console, RenderableType
-
 from tests.unit.seen import NOW, header_task, open_chord
 
 MARKUP = "[bold red]tasks[/bold red]:smile:"

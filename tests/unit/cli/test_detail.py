@@ -4,10 +4,10 @@ import re
 from typing import get_args
 
 import pytest
+
 from chordwatch.cli.detail import chord_detail, moment, place_words
 from chordwatch.evidence.facts import Place, PlaceKind
 from chordwatch.model import Callback, Errback, MissingPart
-
 from tests.unit.cli.rendered import NAMES, hostile, sighting, text_of, verdict, with_verdicts
 from tests.unit.seen import NOW, header_task
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 from celery import Celery
+
 from chordwatch.cli.report import markdown
 from chordwatch.diagnosis import diagnose
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Callback, MissingPart
 from chordwatch.watch import Sighting
-
 from tests.unit.cli.rendered import MARKUP, hostile, sighting, verdict, with_verdicts
 from tests.unit.seen import NOW, W1, consumers, header_task, in_queue, open_chord
 

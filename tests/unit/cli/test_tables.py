@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from chordwatch.cli.tables import chord_table, idle
 
+from chordwatch.cli.tables import chord_table, idle
 from tests.unit.cli.rendered import NAMES, hostile, sighting, text_of, verdict, with_verdicts
 from tests.unit.seen import NOW, open_chord
 

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from httpx import ASGITransport, AsyncClient, Response
+
+from chordwatch.errors import UnreachableError
+from chordwatch.evidence.facts import Queue
+from chordwatch.model import Callback
+from chordwatch.service.api import make_api
+from chordwatch.service.loop import Glance
+from chordwatch.watch import Look, Sighting
+from tests.unit.cli.rendered import NAMES, hostile
+from tests.unit.seen import NOW, W1, open_chord
+
+DONE = open_chord(chord_id="done", state="succeeded", health="done", finished_at=NOW)
+HUNG = open_chord(chord_id="hung", health="hung", callback=Callback(name="zoo.other"))
+
+
+class FakeLoop:
+    """A loop that has taken its look; its lifespan is not started here."""
+
+    def __init__(self, glance: Glance) -> None:
+        self.glance = glance
+        self.away = False
+
+    def sight(self, wanted: str) -> Sighting | None:
+        if self.away:
+            raise UnreachableError("The broker at redis://:**@db/0 does not answer.")
+        sightings = self.glance.look.sightings if self.glance.look else ()
+        return next((seen for seen in sightings if seen.chord.chord_id == wanted), None)
+
+
+def glance(*sightings: Sighting, **fields: Any) -> Glance:
+    queues = (Queue(name="celery", length=3, unacked=1, consumers=1),)
+    look = Look(taken_at=time.time(), sightings=sightings, queues=queues, workers=(W1,))
+    return Glance(**{"look": look, "seconds": 0.1, **fields})
+
+
+def seen(*chords: Any) -> tuple[Sighting, ...]:
+    return tuple(Sighting(chord=chord) for chord in chords)
+
+
+class Client:
+    """Asks the application without a socket."""
+
+    def __init__(self, loop: FakeLoop) -> None:
+        self._api = make_api(loop, 5.0)  # type: ignore[arg-type]  # a fake
+
+    def get(self, path: str, **headers: str) -> Response:
+        return asyncio.run(self._get(path, headers))
+
+    async def _get(self, path: str, headers: dict[str, str]) -> Response:
+        transport = ASGITransport(self._api, raise_app_exceptions=False)
+        async with AsyncClient(transport=transport, base_url="http://monitor") as client:
+            return await client.get(path, headers=headers)
+
+
+def client(loop: Glance | FakeLoop) -> Client:
+    return Client(loop if isinstance(loop, FakeLoop) else FakeLoop(loop))
+
+
+def ids(response: Any) -> list[str]:
+    return [chord["chord_id"] for chord in response.json()]
+
+
+def test_chords_are_listed_without_their_header() -> None:
+    response = client(glance(*seen(open_chord(), HUNG, DONE))).get("/api/chords")
+
+    assert response.status_code == 200
+    assert ids(response) == ["group", "hung", "done"]
+    assert "header" not in response.json()[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("health=open", ["group", "hung"]),
+        ("health=hung", ["hung"]),
+        ("callback=zoo.other", ["hung"]),
+        ("limit=1", ["group"]),
+        ("limit=1&cursor=1", ["hung"]),
+        ("cursor=9", []),
+    ],
+)
+def test_a_query_narrows_the_list(query: str, found: list[str]) -> None:
+    assert ids(client(glance(*seen(open_chord(), HUNG, DONE))).get(f"/api/chords?{query}")) == found
+
+
+def test_the_cursor_leads_to_the_next_page_until_the_last() -> None:
+    api = client(glance(*seen(open_chord(), HUNG, DONE)))
+
+    assert api.get("/api/chords?limit=2").headers["X-Next-Cursor"] == "2"
+    assert "X-Next-Cursor" not in api.get("/api/chords?limit=2&cursor=2").headers
+    assert "X-Next-Cursor" not in api.get("/api/chords?limit=3").headers
+
+
+@pytest.mark.parametrize("query", ["health=nonsense", "limit=0", "limit=x", "limit=99999", "cursor=-1"])
+def test_a_bad_query_is_one_sentence(query: str) -> None:
+    response = client(glance()).get(f"/api/chords?{query}")
+
+    assert response.status_code == 422
+    assert list(response.json()) == ["error"]
+    assert query.partition("=")[0] in response.json()["error"]
+
+
+def test_one_chord_is_shown_with_its_header() -> None:
+    response = client(glance(*seen(open_chord()))).get("/api/chords/group")
+
+    assert [task["task_id"] for task in response.json()["header"]] == ["h0", "h1"]
+
+
+def test_an_unknown_chord_is_not_found() -> None:
+    response = client(glance()).get("/api/chords/unknown")
+
+    assert (response.status_code, response.json()) == (404, {"error": "No chord is found under this id."})
+
+
+def test_a_broker_that_is_away_is_said() -> None:
+    loop = FakeLoop(glance())
+    loop.away = True
+
+    response = client(loop).get("/api/chords/group")
+
+    assert response.status_code == 503
+    assert response.json() == {"error": "The broker at redis://:**@db/0 does not answer."}
+
+
+def test_before_the_first_look_the_list_is_not_ready() -> None:
+    api = client(Glance())
+
+    assert [api.get(path).status_code for path in ("/api/chords", "/readyz")] == [503, 503]
+    assert api.get("/readyz").json() == {"error": "The first look is not finished."}
+    assert api.get("/healthz").status_code == 200
+    assert api.get("/api/queues").json() == []
+
+
+def test_after_the_first_look_it_is_ready_and_healthy() -> None:
+    api = client(glance())
+
+    assert [api.get(path).status_code for path in ("/readyz", "/healthz")] == [200, 200]
+
+
+def test_a_look_that_failed_makes_it_unhealthy_and_not_unready() -> None:
+    api = client(glance(error="The broker does not answer."))
+
+    assert (api.get("/healthz").status_code, api.get("/readyz").status_code) == (503, 200)
+    assert api.get("/healthz").json() == {"error": "The broker does not answer."}
+
+
+def test_an_old_look_makes_it_unhealthy() -> None:
+    now = glance()
+    assert now.look is not None
+    old = replace(now, look=replace(now.look, taken_at=time.time() - 60))
+
+    assert client(old).get("/healthz").json() == {"error": "The last look is too old."}
+
+
+def test_queues_and_workers_are_shown() -> None:
+    api = client(glance())
+
+    assert api.get("/api/queues").json() == [{"name": "celery", "length": 3, "unacked": 1, "consumers": 1}]
+    assert api.get("/api/workers").json()[0]["hostname"] == "w1@zoo"
+
+
+def test_metrics_are_in_the_format_that_was_asked_for() -> None:
+    api = client(glance(*seen(HUNG)))
+
+    plain = api.get("/metrics")
+    opened = api.get("/metrics", accept="application/openmetrics-text; version=1.0.0")
+
+    assert 'celery_chord_open{callback="zoo.other"} 1.0' in plain.text
+    assert opened.headers["content-type"].startswith("application/openmetrics-text")
+    assert opened.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_one_hostile_name_does_not_take_the_list_away(name: str) -> None:
+    now = glance(hostile(name), *seen(HUNG))
+    assert now.look is not None
+    queues, workers = (Queue(name=name, length=1, unacked=0),), (replace(W1, hostname=name, queues=(name,)),)
+    api = client(replace(now, look=replace(now.look, queues=queues, workers=workers)))
+
+    assert api.get("/metrics").status_code == 200
+    assert ids(api.get("/api/chords")) == [name, "hung"]
+    assert api.get("/api/queues").json()[0]["name"] == name
+    assert api.get("/api/workers").json()[0]["hostname"] == name
+
+
+def test_the_documentation_fetches_nothing_from_elsewhere() -> None:
+    page = client(glance()).get("/docs").text
+
+    assert "https://" not in page.replace("https://github.com", "")
+    assert client(glance()).get("/openapi.json").json()["paths"].keys() >= {"/api/chords", "/api/chords/{id}"}
