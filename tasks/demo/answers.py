@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 from celery import Celery
 from celery.utils.nodenames import gethostname
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
 from tasks.demo.services import Service
 from tasks.demo.supervise import Child
@@ -33,7 +35,7 @@ def worker_replies(broker_url: str, node: str) -> bool:
         inspect = app.control.inspect([f"{node}@{gethostname()}"], timeout=2.0, limit=1)
         try:
             return bool(inspect.ping())
-        except OSError:
+        except (OSError, KombuError, RedisError):
             return False
 
 

@@ -77,6 +77,8 @@ def run(options: Options) -> int:
     Raises:
         DemoError: A service did not answer, or there is nothing to start it with.
     """
+    if options.summary is not None and not options.summary.absolute().parent.is_dir():
+        raise DemoError(f"There is no folder for {options.summary}.")
     interrupt = Interrupt()
     folder = DataFolder(options.data)
     try:

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 import chordwatch
+from chordwatch.errors import ChordwatchError
 from chordwatch.model import Chord, to_json
 from tasks.celery import app
 from tasks.demo.plays import Play, patience_seconds, plays_of
@@ -52,10 +53,12 @@ class Tour:
             play.start()
         self.settled.wait()
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Watch no longer; what is known then stays."""
         self._left.set()
-        self._watcher.join()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        self._watch.close()
 
     def _keep_watching(self) -> None:
         while not self._left.wait(POLL_SECONDS):
@@ -84,9 +87,11 @@ class Tour:
 
     def summary(self, pages: Mapping[str, str]) -> dict[str, Any]:
         """Return the summary of the demo as a JSON-ready dict."""
+        played = (play.chord for play in self.plays if play.chord is not None)
+        chords = {chord.chord_id: chord for chord in (*self.chords, *played)}
         return {
             "urls": dict(pages),
-            "chords": [to_json(chord, header=True) for chord in self.chords],
+            "chords": [to_json(chord, header=True) for chord in chords.values()],
             "scenarios": {play.scenario.name: play.summary() for play in self.plays},
         }
 
@@ -112,17 +117,24 @@ def main() -> int:
     """Play the tour, then show the chords until the time is up; return the exit code."""
     arguments = _parse()
     signal.signal(signal.SIGTERM, _leave_at_once)
-    with closing(Screen(Console())) as screen:
-        tour = Tour(plays_of(SCENARIOS.values()), screen)
+    try:
+        with closing(Screen(Console())) as screen:
+            return _play(arguments, Tour(plays_of(SCENARIOS.values()), screen))
+    except (ChordwatchError, OSError) as error:
+        print(f"The tour stopped: {error}", file=sys.stderr)
+        return 1
+
+
+def _play(arguments: argparse.Namespace, tour: Tour) -> int:
+    told = threading.Event()
+    with closing(tour):
         tour.play()
-        told = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: told.set())
         code = tour.report()
         _write(arguments.summary, tour.summary(arguments.pages))
         told.wait(None if arguments.until is None else max(0.0, arguments.until - time.time()))
-        tour.leave()
-    changed = any(not play.as_expected() for play in tour.plays) != bool(code)
     _write(arguments.summary, tour.summary(arguments.pages))
+    changed = any(not play.as_expected() for play in tour.plays) != bool(code)
     return tour.report() if changed else code
 
 

@@ -79,6 +79,14 @@ def test_a_port_that_is_taken_before_its_service_listens_is_replaced_as_well(
     assert "Somebody else took the port of flower meanwhile; starting again." in capsys.readouterr().out
 
 
+def test_a_summary_that_could_not_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    options = Options(seconds=None, summary=tmp_path / "none" / "demo.json", data=tmp_path / "data")
+
+    with pytest.raises(DemoError, match=r"There is no folder for .*/none/demo\.json\."):
+        demo_run.run(options)
+    assert not options.data.exists()
+
+
 def test_a_service_that_fails_by_itself_is_not_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
