@@ -18,6 +18,8 @@ from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Watch
 
 #: An unreachable server answers within so many seconds or not at all; Celery would wait without end.
 CONNECT_SECONDS = 5.0
+#: The same for one that took the connection (Celery's own default is 120): each command reads little.
+ANSWER_SECONDS = 5.0
 _PIPE_WIDTH = 200
 #: So deep is a result shown that JSON cannot hold as it is.
 _DEPTH = 100
@@ -49,6 +51,7 @@ def app_of(ctx: click.Context) -> Celery:
     app: Celery = ctx.obj.app
     if app.conf.redis_socket_connect_timeout is None:
         app.conf.redis_socket_connect_timeout = CONNECT_SECONDS
+    app.conf.redis_socket_timeout = min(app.conf.redis_socket_timeout or ANSWER_SECONDS, ANSWER_SECONDS)
     return app
 
 

@@ -42,7 +42,8 @@ class BrokerReader:
     def __init__(self, app: Celery) -> None:
         self._app = app
         # kombu waits for ever by default: right for a worker, wrong for a reader.
-        options = {"socket_connect_timeout": CONNECT_SECONDS, **(app.conf.broker_transport_options or {})}
+        patience = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": CONNECT_SECONDS}
+        options = {**patience, **(app.conf.broker_transport_options or {})}
         self._connection: Any = app.connection_for_read(transport_options=options)
         with self._reading():
             self._channel: Any = self._connection.channel()
