@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import sys
 
 import click
 
@@ -38,6 +40,9 @@ def command(ctx: click.Context, host: str, port: int, interval: float | None) ->
     address = f"http://{host}:{listener.getsockname()[1]}"
     click.echo(f"chordwatch monitor on {address} (metrics at /metrics, API at /docs)", err=True)
     api = make_api(Loop(app, settings), settings.monitor_interval)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn shuts down on these, then raises them once more for whom they were meant.
+        signal.signal(ending, lambda *_: sys.exit(0))
     server = uvicorn.Server(uvicorn.Config(api, log_level="warning", access_log=False))
     server.run(sockets=[listener])
 

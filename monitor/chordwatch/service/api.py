@@ -125,8 +125,8 @@ def _add_health(api: FastAPI, loop: Loop, interval: float) -> None:
 
     @api.get("/readyz", responses=_ERRORS)
     def readyz() -> dict[str, str]:
-        """Whether a first look was taken."""
-        if loop.glance.look is None:
+        """Whether what is served is of now: the last look succeeded."""
+        if loop.glance.look is None or loop.glance.error:
             raise HTTPException(503, loop.glance.error or "The first look is not finished.")
         return {"status": "ready"}
 

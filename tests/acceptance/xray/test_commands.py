@@ -42,6 +42,7 @@ class Crowd:
 
     @property
     def urls(self) -> tuple[str, str]:
+        """Return where broker and backend are."""
         return self.stranger.broker_url, self.stranger.backend_url
 
 

@@ -107,6 +107,7 @@ class Stranger:
 
     def close(self) -> None:
         """Close the clients."""
+        self.app.backend.result_consumer.stop()
         close(self.app)
         self.broker.close()
         self.backend.close()
