@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from celery import Celery, chord
 from celery.result import AsyncResult
+
 from chordwatch import connect
 from chordwatch.model import Chord
 from chordwatch.watch import Watch
-
 from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, clean_environment
 
@@ -120,7 +120,9 @@ def test_every_id_of_a_chord_leads_to_it(app: Celery, watch: Watch) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_chord_that_waits_in_a_queue_that_nobody_reads_is_hung_and_says_so(app: Celery, watch: Watch) -> None:
+def test_a_chord_that_waits_in_a_queue_that_nobody_reads_is_hung_and_says_so(
+    app: Celery, watch: Watch
+) -> None:
     """Celery says nothing of it, ever; chordwatch names the queue, the task and the remedy."""
     result = send(app, unread=True)
     chord = seen(watch, group_of(result), lambda chord: chord.counted)

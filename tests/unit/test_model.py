@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from chordwatch.diagnosis.causes import CAUSES
 from chordwatch.model import (
     OUTCOMES,
@@ -15,7 +16,6 @@ from chordwatch.model import (
     health_of,
     to_json,
 )
-
 from tests.unit.seen import header_task, open_chord
 
 

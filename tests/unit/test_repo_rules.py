@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 import pytest
 from celery.bin.celery import celery as celery_command
+
 from chordwatch.cli import chords
 from chordwatch.diagnosis.causes import CAUSES
 from chordwatch.evidence.facts import Queue
 from chordwatch.metrics import ChordCollector
 from chordwatch.settings import SETTINGS, Setting
 from chordwatch.watch import Look
-
 from tests.support.servers import ROOT, clean_environment
 
 MODULE_LINES = 400
@@ -26,7 +26,9 @@ FUNCTION_LINES = 60
 #: Path, or path and function, to the reason why it may be longer.
 EXCEPTIONS: dict[str, str] = {}
 
-MODULES = sorted(path for folder in ("monitor", "tasks", "dashboards") for path in (ROOT / folder).rglob("*.py"))
+MODULES = sorted(
+    path for folder in ("monitor", "tasks", "dashboards") for path in (ROOT / folder).rglob("*.py")
+)
 COMMANDS = ["list", "show", "check", "results", "report", "watch", "monitor", "config"]
 
 
@@ -85,7 +87,9 @@ def test_a_function_is_not_longer_than_its_budget() -> None:
     lengths = dict(function for path in MODULES for function in functions(path))
 
     assert lengths
-    assert {n: length for n, length in lengths.items() if length > FUNCTION_LINES and n not in EXCEPTIONS} == {}
+    assert {
+        n: length for n, length in lengths.items() if length > FUNCTION_LINES and n not in EXCEPTIONS
+    } == {}
 
 
 def test_every_exception_still_exists() -> None:
@@ -98,7 +102,17 @@ def test_importing_chordwatch_imports_nothing_heavy(tmp_path: Path) -> None:
     modules = imported("chordwatch.model", cwd=tmp_path)
 
     assert of_chordwatch(modules) == {"chordwatch"}
-    heavy = {"celery", "kombu", "click", "rich", "redis", "streamlit", "fastapi", "prometheus_client", "opentelemetry"}
+    heavy = {
+        "celery",
+        "kombu",
+        "click",
+        "rich",
+        "redis",
+        "streamlit",
+        "fastapi",
+        "prometheus_client",
+        "opentelemetry",
+    }
     assert heavy & modules == set()
 
 

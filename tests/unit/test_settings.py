@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+
 from chordwatch.errors import SettingError
 from chordwatch.settings import SETTINGS, Settings, read_settings
 

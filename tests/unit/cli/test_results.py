@@ -29,9 +29,11 @@ class FakeWatch:
         self._parts, self._single = parts, single
 
     def results(self, _: str) -> tuple[dict[str, Any], ...]:
+        """Return the parts that are still kept together."""
         return tuple({"task_id": task_id, "result": result} for task_id, result in self._parts.items())
 
     def result(self, task_id: str) -> object:
+        """Return one task's own result."""
         return self._single.get(task_id)
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from chordwatch.diagnosis import diagnose
 from chordwatch.diagnosis.causes import CAUSES
 from chordwatch.diagnosis.rules import RULES
 from chordwatch.evidence.facts import Consumers, Place
 from chordwatch.model import Callback, Chord, HeaderTask, Verdict
-
 from tests.unit.seen import NOW, W1, consumers, header_task, in_queue, open_chord
 
 READ = consumers(W1)

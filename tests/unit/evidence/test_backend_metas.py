@@ -7,11 +7,11 @@ from typing import Any
 import msgpack
 import pytest
 from celery.app.task import Context
+
 from chordwatch.evidence import backend_metas
 from chordwatch.evidence.backend_metas import WHOLE_BYTES, Payload
 from chordwatch.evidence.budget import Gaps
 from chordwatch.evidence.facts import Launch
-
 from tests.unit.canvases import app
 
 
@@ -24,21 +24,26 @@ class FakeRedis:
         self._answers: list[Any] = []
 
     def pipeline(self, *, transaction: bool) -> FakeRedis:
+        """Return itself."""
         assert not transaction
         return self
 
     def strlen(self, key: bytes) -> FakeRedis:
+        """Queue the length of a string."""
         return self._answer(len(self.strings.get(key, b"")))
 
     def get(self, key: bytes) -> FakeRedis:
+        """Queue a string, and note that it was fetched whole."""
         self.fetched.append("get")
         return self._answer(self.strings.get(key))
 
     def getrange(self, key: bytes, start: int, end: int) -> FakeRedis:
+        """Queue a piece of a string, and note it."""
         self.fetched.append("getrange")
         return self._answer(self.strings[key][start : None if end == -1 else end + 1])
 
     def execute(self, *, raise_on_error: bool) -> list[Any]:
+        """Return the queued answers."""
         assert not raise_on_error
         answers, self._answers = self._answers, []
         return answers

@@ -5,6 +5,7 @@ import pickle
 
 import msgpack
 import pytest
+
 from chordwatch.evidence.backend_parts import error_of, read_entry, score_index
 from chordwatch.evidence.budget import Gaps
 from chordwatch.evidence.decode import MAX_BYTES

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from chordwatch.evidence.budget import Budget, Gaps
 
 
@@ -11,6 +12,7 @@ class Clock:
         self.now = 100.0
 
     def monotonic(self) -> float:
+        """Return the time it was set to."""
         return self.now
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 import msgpack
 import pytest
 from celery.backends.base import COMPRESSED_PAYLOAD_MAGIC
+
 from chordwatch.evidence import decode
 from chordwatch.evidence.decode import MAX_BYTES, UndecodableError
 
@@ -60,12 +61,12 @@ def test_a_pickle_is_never_loaded(protocol: int) -> None:
 
 @pytest.mark.parametrize("protocol", range(2, 6))
 def test_a_pickle_is_called_by_its_name(protocol: int) -> None:
-    with pytest.raises(UndecodableError, match="^pickled payload$"):
+    with pytest.raises(UndecodableError, match=r"^pickled payload$"):
         decode.load(pickle.dumps(STORED, protocol=protocol))
 
 
 def test_a_compressed_pickle_is_never_loaded() -> None:
-    with pytest.raises(UndecodableError, match="^pickled payload$"):
+    with pytest.raises(UndecodableError, match=r"^pickled payload$"):
         decode.load(packed("application/x-gzip", zlib.compress(pickle.dumps(Bomb()))))
 
 
@@ -78,7 +79,7 @@ def test_a_compressed_pickle_is_never_loaded() -> None:
     ],
 )
 def test_a_compression_bomb_is_not_unpacked_to_its_end(content_type: str, data: bytes) -> None:
-    with pytest.raises(UndecodableError, match="^oversized payload$"):
+    with pytest.raises(UndecodableError, match=r"^oversized payload$"):
         decode.load(packed(content_type, data))
 
 
@@ -86,12 +87,12 @@ def test_a_forged_dictionary_size_takes_no_memory() -> None:
     forged = bytearray(lzma.compress(META, format=lzma.FORMAT_ALONE))
     forged[1:5] = (0x60000000).to_bytes(4, "little")  # 1.5 GiB
 
-    with pytest.raises(UndecodableError, match="^damaged compressed payload$"):
+    with pytest.raises(UndecodableError, match=r"^damaged compressed payload$"):
         decode.decompress(bytes(forged), "application/x-lzma")
 
 
 def test_an_unknown_compression_is_said() -> None:
-    with pytest.raises(UndecodableError, match="^payload with an unknown compression$"):
+    with pytest.raises(UndecodableError, match=r"^payload with an unknown compression$"):
         decode.load(packed("application/zstd", META))
 
 

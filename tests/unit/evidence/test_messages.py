@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from celery import chain, chord, group
+
 from chordwatch.evidence.budget import Gaps
 from chordwatch.evidence.decode import MAX_BYTES
 from chordwatch.evidence.messages import MessageReader
-
 from tests.unit.canvases import add, collect, publish, report, with_body
 
 

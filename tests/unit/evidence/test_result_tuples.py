@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 from celery.result import AsyncResult, GroupResult
+
 from chordwatch.evidence import result_tuples
 from chordwatch.evidence.facts import Launch
-
 from tests.unit.canvases import app
 
 #: The GroupResult of `chord([chain(a, group(b, c)), d], body)`, as Celery 5.7 stores it.

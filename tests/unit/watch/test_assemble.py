@@ -25,6 +25,8 @@ CHORD_ERROR = meta("body", state="failed", error="ChordError: Dependency h1 rais
 
 @dataclass(frozen=True)
 class Expected:
+    """What a chord should look like; `missing` are index and task id."""
+
     state: str
     counted: int
     size: int | None

@@ -19,12 +19,15 @@ class FakeBackend:
     metas: dict[str, TaskMeta] = field(default_factory=dict)
 
     def read_chords(self, chord_ids: Iterable[str], _: Budget, __: Gaps) -> dict[str, ChordKeys]:
+        """Return those that are there."""
         return {id_: self.chords[id_] for id_ in chord_ids if id_ in self.chords}
 
     def read_metas(self, task_ids: Iterable[str], _: Gaps) -> dict[str, TaskMeta]:
+        """Return those that are there."""
         return {id_: self.metas[id_] for id_ in task_ids if id_ in self.metas}
 
     def scan_chords(self, cursor: int, _: Budget) -> Met:
+        """Meet the next chord."""
         ids = list(self.chords)
         after = cursor + 1 if cursor + 1 < len(ids) else 0
         return Met(chord_ids=set(ids[cursor : cursor + 1]), group_ids=set(), cursor=after)

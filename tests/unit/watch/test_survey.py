@@ -18,17 +18,21 @@ class FakeBroker:
         self._queued, self._unacked, self._note = tuple(queued), tuple(unacked), note
 
     def queue_names(self, consumed: Iterable[str], _: Budget) -> tuple[str, ...]:
+        """Return the queues that are consumed or hold a message."""
         return tuple(sorted({*consumed, *(m.queue for m in (*self._queued, *self._unacked))}))
 
     def messages(self, _: Iterable[str], __: MessageReader, ___: Budget, gaps: Gaps) -> Iterator[Message]:
+        """Return what waits, and say what was not seen."""
         if self._note:
             gaps.note(self._note, partial=True)
         return iter(self._queued)
 
     def unacked(self, _: MessageReader, __: Budget, ___: Gaps) -> Iterator[Message]:
+        """Return what is delivered."""
         return iter(self._unacked)
 
     def queues(self, names: Iterable[str], unacked: dict[str, int]) -> tuple[Queue, ...]:
+        """Return the queues, empty."""
         return tuple(Queue(name=name, length=0, unacked=unacked.get(name, 0)) for name in names)
 
 

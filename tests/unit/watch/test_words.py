@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Callback, MissingPart
 from chordwatch.watch import Sighting
 from chordwatch.watch.words import SENTENCE_LENGTH, cause_of, duration, progress_of, waits_for, why
-
 from tests.unit.cli.rendered import NAMES, sighting, verdict
 from tests.unit.seen import NOW, header_task, open_chord
 
