@@ -133,6 +133,11 @@ class Message:
     delivered_at: float | None = None
     chain_ids: tuple[str, ...] = ()
 
+    @property
+    def is_callback(self) -> bool:
+        """Whether it looks like a chord's callback: a group id, no index in it, no callback embedded."""
+        return self.group_id is not None and self.index is None and self.body is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:

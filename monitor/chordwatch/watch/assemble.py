@@ -126,7 +126,7 @@ def _signs(evidence: ChordEvidence) -> Iterator[tuple[str, int | None, str | Non
     for part in evidence.keys.parts:
         yield part.task_id, part.index, None
     for message in evidence.messages:
-        if not is_callback(message):
+        if not message.is_callback:
             yield message.task_id, message.index, message.name
     for embedded in evidence.carried.values():
         yield embedded.task_id, embedded.index, embedded.name
@@ -137,11 +137,6 @@ def _signs(evidence: ChordEvidence) -> Iterator[tuple[str, int | None, str | Non
     for meta in evidence.metas.values():
         if meta.group_id == evidence.keys.chord_id:
             yield meta.task_id, None, meta.name
-
-
-def is_callback(message: Message) -> bool:
-    """Whether a message of a chord's group id is its callback's: the group set, no index, nothing embedded."""
-    return message.index is None and message.body is None
 
 
 def _size(evidence: ChordEvidence) -> int | None:
@@ -170,7 +165,7 @@ def _state(evidence: ChordEvidence, callback: Callback, known: Mapping[str, _Kno
 
 def _complete(evidence: ChordEvidence, callback: Callback) -> bool:
     """Whether every part was counted: Celery published the callback, or it ended otherwise than by a part."""
-    if evidence.keys.claim == "done" or any(is_callback(message) for message in evidence.messages):
+    if evidence.keys.claim == "done" or any(message.is_callback for message in evidence.messages):
         return True
     return callback.state == "succeeded" or (
         callback.state == "failed" and not (callback.error or "").startswith("ChordError: Dependency")
@@ -178,7 +173,7 @@ def _complete(evidence: ChordEvidence, callback: Callback) -> bool:
 
 
 def _callback(evidence: ChordEvidence, body: Body | None) -> tuple[Callback, Place | None]:
-    published = next((m for m in evidence.messages if is_callback(m)), None)
+    published = next((m for m in evidence.messages if m.is_callback), None)
     meta = evidence.callback_meta
     task_id = next((x.task_id for x in (body, published, meta) if x and x.task_id), None)
     name = next((x.name for x in (body, published, meta) if x and x.name), None)
@@ -273,7 +268,7 @@ def _finished_at(state: ChordState, evidence: ChordEvidence, callback: Callback)
 
 def _family(evidence: ChordEvidence, known: dict[str, _Known]) -> Message | TaskMeta | None:
     """Return a header task's message or result: any one knows its root and parent."""
-    headers = (message for message in evidence.messages if not is_callback(message))
+    headers = (message for message in evidence.messages if not message.is_callback)
     return next(headers, next((evidence.metas[t] for t in known if t in evidence.metas), None))
 
 

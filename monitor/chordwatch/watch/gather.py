@@ -15,7 +15,7 @@ from celery import Celery
 from chordwatch.evidence.backend import BackendReader
 from chordwatch.evidence.broker import BrokerReader
 from chordwatch.evidence.budget import Budget, Gaps
-from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, TaskMeta
+from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, Message, TaskMeta
 from chordwatch.evidence.workers import WorkerReader
 from chordwatch.watch import family
 from chordwatch.watch.assemble import find_body
@@ -86,7 +86,7 @@ class Gatherer:
 
     def all_chords(self, this: Round, *, finished: bool) -> list[ChordEvidence]:
         """Return the evidence of every chord that was met; with `finished` also of those without any key left."""
-        named = {*this.survey.carried, *this.survey.embedding()}
+        named = {*this.survey.carried, *this.survey.embedding(), *self._calling(this.survey.callers(), this)}
         keys = self.backend.read_chords(self._chord_ids | named, this.budget, this.gaps)
         keys = self._without_leftovers(keys, named, this)
         self._chord_ids = set(keys)
@@ -108,7 +108,9 @@ class Gatherer:
         results = self._results(this, wanted=keys is None or keys.claim == "done")
         body = this.survey.body_of(chord_id)
         if keys is None and body is None and chord_id not in results.callbacks:
-            return None
+            callers = this.survey.callers()
+            if not self._calling({chord_id: callers[chord_id]} if chord_id in callers else {}, this):
+                return None
         keys = keys or ChordKeys(chord_id=chord_id)
         ids = {part.task_id for part in keys.parts} | {*keys.members, *this.survey.carried.get(chord_id, {})}
         ids |= {message.task_id for message in this.survey.messages.get(chord_id, ())}
@@ -122,6 +124,18 @@ class Gatherer:
             return None
         self._broker = self._broker or BrokerReader(self._app)
         return self._broker
+
+    def _calling(self, callers: Mapping[str, Message], this: Round) -> set[str]:
+        """Return the group ids of those of `callers` that are chords' callbacks, whatever keys are left.
+
+        A callback's parent is a header task of the chord; a user may give a group id to any task.
+        """
+        parents = self.backend.read_metas({m.parent_id for m in callers.values() if m.parent_id}, this.gaps)
+        return {
+            chord_id
+            for chord_id, message in callers.items()
+            if (parent := parents.get(message.parent_id or "")) and parent.group_id == chord_id
+        }
 
     def _running(self, seen: Survey, gaps: Gaps) -> Mapping[str, Mapping[str, TaskMeta]]:
         """Return what `task_track_started` stored of running tasks: a worker does not tell their group."""

@@ -32,6 +32,11 @@ class Survey:
         """Return the group ids whose messages embed a callback: chords, not plain groups."""
         return {group for group, messages in self.messages.items() if any(m.body for m in messages)}
 
+    def callers(self) -> dict[str, Message]:
+        """Return the messages that look like a chord's callback, by group id."""
+        messages = (message for group in self.messages.values() for message in group if message.is_callback)
+        return {message.group_id: message for message in messages if message.group_id}
+
     def body_of(self, chord_id: str) -> Body | None:
         """Return the callback of a chord as its messages, or those that carry its parts, embed it."""
         messages = (message.body for message in self.messages.get(chord_id, ()) if message.body)
