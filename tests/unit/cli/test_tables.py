@@ -28,7 +28,7 @@ def test_foreign_names_are_literal_and_short(name: str) -> None:
     assert text.encode()
     assert len(text.splitlines()) == 3
     assert len(text) < 600
-    assert name[:30].splitlines()[0] in text
+    assert text.count(name[:30].splitlines()[0]) >= 3
     assert "\x1b" not in text
     assert "\u202e" not in text
 

@@ -142,7 +142,7 @@ def test_of_a_large_result_only_the_ends_are_fetched(state: str) -> None:
 
 
 def test_a_large_result_that_quotes_another_one_is_not_mistaken() -> None:
-    quoted = stored(1, group="another").decode()
+    quoted = json.loads(stored(1, group="another"))
 
     assert parsed(stored(["x" * WHOLE_BYTES, quoted], group="group")).group_id == "group"
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import bz2
 import lzma
 import pickle
+import time
 import zlib
+from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import msgpack
@@ -124,6 +126,16 @@ def test_damaged_data_is_an_error_of_our_own(data: bytes) -> None:
 UTC_NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc).timestamp()
 
 
+@pytest.fixture
+def _far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_from_utc")
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

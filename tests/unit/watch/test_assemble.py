@@ -61,6 +61,10 @@ CASES: dict[str, tuple[ChordEvidence, Expected]] = {
         evidence(keys(size=3, members=("a", "b", "h1"), parts=(part(0, task_id="a"), part(1, task_id="h1")))),
         Expected("open", 2, 3, [(None, "b")]),
     ),
+    "a complex header to which add_to_chord added a task that was never sent": (
+        evidence(keys(size=3, added=1, members=("a", "b", "h1"), parts=(part(0, task_id="a"), part(1)))),
+        Expected("open", 2, 4, [(None, "b"), (None, None)]),
+    ),
     "a complex header whose GroupResult is gone": (
         evidence(keys(size=3, parts=(part(0, task_id="a"), part(0, task_id="b")))),
         Expected("open", 2, 3, [(None, None)]),
