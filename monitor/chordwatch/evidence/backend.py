@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+import celery
 import redis
 from celery import Celery
 from celery.backends.redis import RedisBackend
@@ -37,6 +38,8 @@ from chordwatch.evidence.result_tuples import inner_groups, leaves
 
 #: `.d` is new in Celery 5.7 and is never alone; `.j .s .t .c` tell that a group id is a chord's.
 SUFFIXES = (b".s", b".j", b".t", b".c", b".d")
+#: Celery 5.4 and 5.5 give callbacks no group id; the reader's Celery is taken for the project's.
+GROUPLESS_CALLBACKS = celery.VERSION < (5, 6)
 #: SCAN's COUNT: 1,000 keys take Redis about 0.4 ms.
 SCAN_COUNT = 1000
 BATCH = 200

@@ -99,6 +99,11 @@ class Body:
     task_ids: tuple[str, ...] = ()
     errbacks: tuple[tuple[str | None, str | None], ...] = ()
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All ids under which it may have a result."""
+        return tuple(dict.fromkeys(id_ for id_ in (self.task_id, *self.task_ids) if id_))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedPart:
@@ -117,7 +122,10 @@ class EmbeddedPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One task message in a queue, or delivered and not yet acknowledged (`delivered_at` set then)."""
+    """One task message in a queue, or delivered and not yet acknowledged (`delivered_at` set then).
+
+    `unread` says that its body could not be read, so nothing is known of what it embeds.
+    """
 
     task_id: str
     name: str | None
@@ -129,14 +137,18 @@ class Message:
     root_id: str | None = None
     parent_id: str | None = None
     body: Body | None = None
+    unread: bool = False
     unacked: bool = False
     delivered_at: float | None = None
     chain_ids: tuple[str, ...] = ()
 
     @property
     def is_callback(self) -> bool:
-        """Whether it looks like a chord's callback: a group id, no index in it, no callback embedded."""
-        return self.group_id is not None and self.index is None and self.body is None
+        """Whether it is a callback's, given that its group is a chord's: every header task embeds a callback.
+
+        The members of a group as callback have an index, as those of a plain group have.
+        """
+        return self.group_id is not None and self.body is None and not self.unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +232,7 @@ class ChordEvidence:
     `messages` are those of its group id; `carried` its parts (by task id) that other tasks' messages still hold.
     `metas`, `waiting` (messages by task id) and `held` (tasks at workers) cover all its tasks that were seen.
     `everywhere` is True when all queues, `unacked` and the workers were read to the end: only then may a task
-    be said to be nowhere.
+    be said to be nowhere. `callback_metas` are several where a group is the callback.
     """
 
     keys: ChordKeys
@@ -230,5 +242,5 @@ class ChordEvidence:
     metas: Mapping[str, TaskMeta] = field(default_factory=dict)
     waiting: Mapping[str, Message] = field(default_factory=dict)
     held: Mapping[str, WorkerPlace] = field(default_factory=dict)
-    callback_meta: TaskMeta | None = None
+    callback_metas: tuple[TaskMeta, ...] = ()
     everywhere: bool = False

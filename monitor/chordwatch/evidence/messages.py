@@ -80,7 +80,7 @@ class MessageReader:
         # A callback has its header's group id and no index: only its own body tells that it embeds nothing.
         known = self._bodies.get(group_id) if group_id and index is not None else None
         embed = {} if known else self._embed(message, task_id)
-        body = known or read_body(embed.get("chord")) if group_id else None
+        body = known or read_body((embed or {}).get("chord")) if group_id else None
         if group_id and body:
             self._bodies[group_id] = body
         return Message(
@@ -94,18 +94,19 @@ class MessageReader:
             root_id=as_text(headers.get("root_id")),
             parent_id=as_text(headers.get("parent_id")),
             body=body,
+            unread=embed is None,
             unacked=unacked,
             delivered_at=delivered_at,
-            chain_ids=chain_ids(embed),
+            chain_ids=chain_ids(embed or {}),
         )
 
-    def _embed(self, message: dict[str, Any], task_id: str) -> dict[str, Any]:
-        """Return what the message's body embeds beside its arguments; nothing when it cannot be read."""
+    def _embed(self, message: dict[str, Any], task_id: str) -> dict[str, Any] | None:
+        """Return what the message's body embeds beside its arguments; None when it cannot be read."""
         try:
             body = as_list(load_body(message))
         except UndecodableError as exc:
             self._gaps.skip(str(exc))
-            return {}
+            return None
         embed = as_dict(body[2]) if len(body) == 3 else {}  # noqa: PLR2004  # args, kwargs, embed
         for part in embedded_parts(embed, task_id):
             self.parts[part.task_id] = part

@@ -107,8 +107,9 @@ def place_of(task_id: str, evidence: ChordEvidence) -> Place:
 
 def _known_tasks(evidence: ChordEvidence, body: Body | None) -> dict[str, _Known]:
     """Return the header tasks whose ids are known, the counted ones among them, with index and name."""
-    callback = evidence.callback_meta
-    not_header = {*(body.task_ids if body else ()), body and body.task_id, callback and callback.task_id}
+    not_header = {*(body.task_ids if body else ()), body and body.task_id}
+    not_header |= {meta.task_id for meta in evidence.callback_metas}
+    not_header |= {message.task_id for message in evidence.messages if message.is_callback}
     known: dict[str, _Known] = {}
     for task_id, index, name in _signs(evidence):
         if task_id not in not_header:
@@ -174,7 +175,7 @@ def _complete(evidence: ChordEvidence, callback: Callback) -> bool:
 
 def _callback(evidence: ChordEvidence, body: Body | None) -> tuple[Callback, Place | None]:
     published = next((m for m in evidence.messages if m.is_callback), None)
-    meta = evidence.callback_meta
+    meta = _callback_meta(evidence, body)
     task_id = next((x.task_id for x in (body, published, meta) if x and x.task_id), None)
     name = next((x.name for x in (body, published, meta) if x and x.name), None)
     queue = next((x.queue for x in (published, meta, body) if x and x.queue), None)
@@ -195,6 +196,22 @@ def _callback(evidence: ChordEvidence, body: Body | None) -> tuple[Callback, Pla
         finished_at=meta.finished_at if meta else None,
         error=meta.error if meta else None,
     ), place if place.kind in _SEEN else None
+
+
+def _callback_meta(evidence: ChordEvidence, body: Body | None) -> TaskMeta | None:
+    """Return the result that decides what became of the callback: a failed one, else the last, when all are there.
+
+    A group as callback has a result of each member, and none under the id that the caller holds.
+    """
+    metas = evidence.callback_metas
+    failed = next((meta for meta in metas if meta.state in _FAILED), None)
+    if failed or not metas:
+        return failed
+    ids = {meta.task_id for meta in metas}
+    waiting = any(message.is_callback and message.task_id not in ids for message in evidence.messages)
+    if waiting or (body and body.task_id not in ids and not ids.issuperset(body.task_ids)):
+        return None
+    return max(metas, key=lambda meta: meta.finished_at or 0.0)
 
 
 def _header(

@@ -27,27 +27,28 @@ def by_group(metas: Iterable[TaskMeta]) -> dict[str, dict[str, TaskMeta]]:
     return groups
 
 
-def callbacks(metas: Mapping[str, TaskMeta]) -> dict[str, TaskMeta]:
-    """Return the callback's result by group id, for the chords whose callback has one."""
-    found = {}
+def callbacks(metas: Mapping[str, TaskMeta], *, groupless: bool = False) -> dict[str, tuple[TaskMeta, ...]]:
+    """Return the callback's results by group id, for the chords whose callback has any; a group has several."""
+    found: dict[str, list[TaskMeta]] = defaultdict(list)
     for meta in metas.values():
-        chord_id = chord_called_by(meta, metas)
+        chord_id = chord_called_by(meta, metas, groupless=groupless)
         if chord_id:
-            found[chord_id] = meta
-    return found
+            found[chord_id].append(meta)
+    return {chord_id: tuple(members) for chord_id, members in found.items()}
 
 
-def chord_called_by(meta: TaskMeta, metas: Mapping[str, TaskMeta]) -> str | None:
+def chord_called_by(meta: TaskMeta, metas: Mapping[str, TaskMeta], *, groupless: bool = False) -> str | None:
     """Return the group id of the chord whose callback `meta` is; None when it is none or `metas` do not tell.
 
     An errback descends from a header task as well, but from one that failed; a callback is published by one
     that succeeded. (Celery sends errbacks as groups of their own, or without a group.)
+    With `groupless` a callback need not have a group id: Celery 5.4 and 5.5 give it none.
     """
     culprit_id = quoted_id(meta)
     if culprit_id:
         culprit = metas.get(culprit_id)
         return culprit.group_id if culprit else None
-    if not meta.group_id:
+    if not meta.group_id and not groupless:
         return None
     task, steps = meta, 0
     while (parent := metas.get(task.parent_id or "")) and parent is not task and steps < _MAX_STEPS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from celery import Celery
 
-from chordwatch.evidence.backend import BackendReader
+from chordwatch.evidence.backend import GROUPLESS_CALLBACKS, BackendReader
 from chordwatch.evidence.broker import BrokerReader
 from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, Message, TaskMeta
@@ -41,10 +41,10 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Stored results with what they tell of chords: those of each group id, and each chord's callback."""
+    """Stored results with what they tell of chords: those of each group id, and those of each callback."""
 
     groups: Mapping[str, Mapping[str, TaskMeta]]
-    callbacks: Mapping[str, TaskMeta]
+    callbacks: Mapping[str, tuple[TaskMeta, ...]]
 
 
 class Gatherer:
@@ -82,6 +82,8 @@ class Gatherer:
         missing = self._memory.update(workers, asked_at) if asked_at else {}
         consumers = Consumers(asked_at=asked_at, workers=workers, missing_since=missing)
         seen = survey(broker, consumers, budget.share(0.6), gaps)
+        if GROUPLESS_CALLBACKS:
+            self._adopt(seen, gaps)
         return Round(budget=budget, gaps=gaps, survey=seen, running=self._running(seen, gaps), taken_at=now)
 
     def all_chords(self, this: Round, *, finished: bool) -> list[ChordEvidence]:
@@ -92,9 +94,7 @@ class Gatherer:
         self._chord_ids = set(keys)
         dispatched = any(chord.claim == "done" for chord in keys.values())
         results = self._results(this, wanted=finished or dispatched)
-        bodies = {
-            body.task_id for chord_id in named if (body := this.survey.body_of(chord_id)) and body.task_id
-        }
+        bodies = {id_ for chord_id in named if (body := this.survey.body_of(chord_id)) for id_ in body.ids}
         known = self.backend.read_metas(bodies - self._metas.keys(), this.gaps)
         ids = dict.fromkeys((*keys, *named, *(results.callbacks if finished else ())))
         return [
@@ -114,7 +114,7 @@ class Gatherer:
         keys = keys or ChordKeys(chord_id=chord_id)
         ids = {part.task_id for part in keys.parts} | {*keys.members, *this.survey.carried.get(chord_id, {})}
         ids |= {message.task_id for message in this.survey.messages.get(chord_id, ())}
-        ids |= {body.task_id} if body and body.task_id else set()
+        ids |= set(body.ids) if body else set()
         metas = self.backend.read_metas(ids, this.gaps)
         return self._with_launch(self._evidence(keys, metas, metas, results, this), this)
 
@@ -124,6 +124,16 @@ class Gatherer:
             return None
         self._broker = self._broker or BrokerReader(self._app)
         return self._broker
+
+    def _adopt(self, seen: Survey, gaps: Gaps) -> None:
+        """Give waiting callbacks without a group id that of their parent, the header task that finished last."""
+        parents = self.backend.read_metas({m.parent_id for m in seen.groupless if m.parent_id}, gaps)
+        for message in seen.groupless:
+            parent = parents.get(message.parent_id or "")
+            if parent and parent.group_id and message.task_id not in parent.children:
+                adopted = replace(message, group_id=parent.group_id)
+                seen.messages[parent.group_id].append(adopted)
+                seen.waiting[message.task_id] = adopted
 
     def _calling(self, callers: Mapping[str, Message], this: Round) -> set[str]:
         """Return the group ids of those of `callers` that are chords' callbacks, whatever keys are left.
@@ -181,7 +191,10 @@ class Gatherer:
                 f"Time ran out after {len(self._metas):,} stored results; finished chords may be missing.",
                 partial=True,
             )
-        return Results(family.by_group(self._metas.values()), family.callbacks(self._metas))
+        return Results(
+            family.by_group(self._metas.values()),
+            family.callbacks(self._metas, groupless=GROUPLESS_CALLBACKS),
+        )
 
     def _evidence(
         self,
@@ -205,10 +218,11 @@ class Gatherer:
             everywhere=this.survey.everywhere,
         )
         body = find_body(evidence)
-        callback = known.get(body.task_id) or self._metas.get(body.task_id) if body and body.task_id else None
+        stored = (known.get(id_) or self._metas.get(id_) for id_ in (body.ids if body else ()))
+        embedded = tuple(meta for meta in stored if meta)
         # Descent tells a callback only where the keys do not say that parts are outstanding.
-        descended = results.callbacks.get(keys.chord_id) if keys.size is None else None
-        return replace(evidence, callback_meta=callback or descended)
+        descended = results.callbacks.get(keys.chord_id, ()) if keys.size is None else ()
+        return replace(evidence, callback_metas=embedded or descended)
 
     def _with_launch(self, evidence: ChordEvidence, this: Round) -> ChordEvidence:
         """Add what the task that sent the chord remembers of it, and the results of the tasks it names."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chordwatch.evidence.backend import BackendReader
+from chordwatch.evidence.backend import GROUPLESS_CALLBACKS, BackendReader
 from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.watch import family
 from chordwatch.watch.survey import Survey
@@ -22,10 +22,10 @@ def find_chord_id(wanted: str, backend: BackendReader, survey: Survey, budget: B
 def _in_messages(wanted: str, survey: Survey) -> str | None:
     for chord_id, messages in survey.messages.items():
         bodies = [message.body for message in messages if message.body]
-        if bodies and (wanted == chord_id or any(wanted in (b.task_id, *b.task_ids) for b in bodies)):
+        if bodies and (wanted == chord_id or any(wanted in b.ids for b in bodies)):
             return chord_id
     for chord_id, parts in survey.carried.items():
-        if wanted == chord_id or any(wanted in (p.body.task_id, *p.body.task_ids) for p in parts.values()):
+        if wanted == chord_id or any(wanted in p.body.ids for p in parts.values()):
             return chord_id
     for chord_id, parts in survey.carried.items():
         if wanted in parts:
@@ -46,7 +46,7 @@ def _in_results(wanted: str, backend: BackendReader, gaps: Gaps) -> str | None:
         return None
     relatives = {id_ for id_ in (meta.parent_id, family.quoted_id(meta)) if id_}
     metas |= backend.read_metas(relatives, gaps)
-    return family.chord_called_by(meta, metas) or meta.group_id
+    return family.chord_called_by(meta, metas, groupless=GROUPLESS_CALLBACKS) or meta.group_id
 
 
 def _in_parts(wanted: str, backend: BackendReader, budget: Budget, gaps: Gaps) -> str | None:

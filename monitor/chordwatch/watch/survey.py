@@ -14,15 +14,20 @@ from chordwatch.evidence.messages import MessageReader
 
 #: An answer of the workers this old no longer proves that a task is nowhere.
 _FRESH_SECONDS = 5.0
+_MAX_GROUPLESS = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
 class Survey:
-    """What broker and workers hold. `messages` and `carried` are by group id, `waiting` and `held` by task id."""
+    """What broker and workers hold. `messages` and `carried` are by group id, `waiting` and `held` by task id.
+
+    `groupless` are messages without a group id that another task sent, the first so many.
+    """
 
     messages: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     carried: dict[str, dict[str, EmbeddedPart]] = field(default_factory=lambda: defaultdict(dict))
     waiting: dict[str, Message] = field(default_factory=dict)
+    groupless: list[Message] = field(default_factory=list)
     held: dict[str, WorkerPlace] = field(default_factory=dict)
     queues: tuple[Queue, ...] = ()
     consumers: Consumers = field(default_factory=Consumers)
@@ -98,3 +103,5 @@ def _keep(seen: Survey, message: Message, reader: MessageReader) -> None:
         seen.messages[message.group_id].append(message)
     if message.group_id or message.chain_ids or message.task_id in reader.carriers:
         seen.waiting[message.task_id] = message
+    elif message.parent_id and len(seen.groupless) < _MAX_GROUPLESS:
+        seen.groupless.append(message)

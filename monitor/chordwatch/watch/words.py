@@ -76,7 +76,7 @@ def waits_for(sighting: Sighting, *, now: float) -> str:
         header = [place for task_id, place in sighting.places.items() if task_id != chord.callback.task_id]
         missing = len(chord.missing) if chord.size is None else chord.size - chord.counted
         unlocated = max(0, missing - len(header))
-        said = _grouped([*header, *[Place(kind="unknown")] * unlocated], now=now)
+        said = _grouped(header, unlocated, now=now)
     if callback and (complete or callback.kind not in {"nowhere", "unknown"}):
         said.append("the callback, " + _said_of([callback], now=now))
     elif complete:
@@ -94,12 +94,18 @@ def _clause(verdict: Verdict) -> str:
     return plain(verdict.summary, SENTENCE_LENGTH).rstrip(".")
 
 
-def _grouped(places: Sequence[Place], *, now: float) -> list[str]:
+def _grouped(places: Sequence[Place], unlocated: int, *, now: float) -> list[str]:
+    """Say how many tasks are where; a forged size can make `unlocated` any number."""
     by_kind: defaultdict[PlaceKind, list[Place]] = defaultdict(list)
     for place in places:
         by_kind[place.kind].append(place)
+    more = {"unknown": unlocated}
+    if unlocated and not by_kind["unknown"]:
+        by_kind["unknown"], more = [Place(kind="unknown")], {"unknown": unlocated - 1}
     return [
-        f"{len(by_kind[kind]):,} {_said_of(by_kind[kind], now=now)}" for kind in _PLACES if kind in by_kind
+        f"{len(by_kind[kind]) + more.get(kind, 0):,} {_said_of(by_kind[kind], now=now)}"
+        for kind in _PLACES
+        if by_kind.get(kind)
     ]
 
 

@@ -76,3 +76,32 @@ def test_a_group_id_that_a_user_gives_to_a_task_makes_no_chord(stranger: Strange
     tasks.add.apply_async((1, 1), group_id="mine", parent_id=sender.id, queue="nobody")
 
     assert watch.list() == []
+
+
+def test_the_members_of_a_group_as_callback_are_not_taken_for_the_header(
+    stranger: Stranger, watch: Watch, redis: RedisServer
+) -> None:
+    tasks = stranger.tasks
+    body = group(tasks.collect.s().set(queue="nobody"), tasks.collect.s())
+    result = chord([tasks.add.s(1, 1), tasks.add.s(2, 2)], body).apply_async()
+    wait_until(lambda: redis.broker.keys("nobody*"), "the callback is published")
+
+    found = watch.get(group_id(result))
+
+    assert found
+    assert (found.state, found.health, found.counted) == ("open", "hung", 2)
+    assert [verdict.cause for verdict in found.verdicts] == ["callback_queue_unconsumed"]
+    assert {task.task_id for task in found.header} == {task.id for task in result.parent.results}
+
+
+def test_a_group_as_callback_that_has_ended_leaves_a_finished_chord(stranger: Stranger, watch: Watch) -> None:
+    tasks = stranger.tasks
+    result = chord(
+        [tasks.add.s(1, 1), tasks.add.s(2, 2)], group(tasks.collect.s(), tasks.collect.s())
+    ).apply_async()
+    wait_until(lambda: all(member.ready() for member in result.results), "both members have ended")
+
+    found = watch.get(group_id(result))
+
+    assert found
+    assert (found.state, found.health, found.counted) == ("succeeded", "done", 2)

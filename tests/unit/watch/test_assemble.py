@@ -124,7 +124,7 @@ CASES: dict[str, tuple[ChordEvidence, Expected]] = {
     "succeeded": (
         evidence(
             keys(claim="done"),
-            callback_meta=meta("body", group_id="group", parent_id="h1"),
+            callback_metas=(meta("body", group_id="group", parent_id="h1"),),
             metas={n: meta(n, group_id="group") for n in ("h0", "h1", "body")},
         ),
         Expected("succeeded", 2, None, callback="succeeded"),
@@ -132,14 +132,15 @@ CASES: dict[str, tuple[ChordEvidence, Expected]] = {
     "an orphan part that came after the success": (
         evidence(
             keys(parts=(part(1),)),
-            callback_meta=meta("body", group_id="group", parent_id="h1"),
+            callback_metas=(meta("body", group_id="group", parent_id="h1"),),
             metas={n: meta(n, group_id="group") for n in ("h0", "h1", "body")},
         ),
         Expected("succeeded", 2, None, callback="succeeded"),
     ),
     "the callback raised": (
         evidence(
-            keys(claim="done"), callback_meta=meta("body", state="failed", error="RuntimeError: body boom")
+            keys(claim="done"),
+            callback_metas=(meta("body", state="failed", error="RuntimeError: body boom"),),
         ),
         Expected("failed", 0, None, callback="failed"),
     ),
@@ -152,7 +153,7 @@ CASES: dict[str, tuple[ChordEvidence, Expected]] = {
         Expected("failed", 3, 3),
     ),
     "ChordError, stored for the callback": (
-        evidence(keys(parts=(part(0), failed_part(1))), callback_meta=CHORD_ERROR),
+        evidence(keys(parts=(part(0), failed_part(1))), callback_metas=(CHORD_ERROR,)),
         Expected("failed", 2, None, callback="failed"),
     ),
     "a part was revoked and all are counted": (
@@ -164,11 +165,11 @@ CASES: dict[str, tuple[ChordEvidence, Expected]] = {
         Expected("open", 2, 3, [(2, None)]),
     ),
     "the callback was revoked in its queue": (
-        evidence(keys(claim="done"), callback_meta=meta("body", state="revoked")),
+        evidence(keys(claim="done"), callback_metas=(meta("body", state="revoked"),)),
         Expected("failed", 0, None, callback="revoked"),
     ),
     "the callback was revoked while the header runs": (
-        evidence(keys(size=2, parts=(part(0),)), message(1), callback_meta=meta("body", state="revoked")),
+        evidence(keys(size=2, parts=(part(0),)), message(1), callback_metas=(meta("body", state="revoked"),)),
         Expected("open", 1, 2, [(1, "h1")], callback="revoked"),
     ),
     "parts that could not be read": (
@@ -326,7 +327,7 @@ def test_a_retry_waits_with_its_attempt_and_time() -> None:
 def test_times_come_from_the_keys_and_the_results() -> None:
     published = chord_of(evidence(keys(size=2, touched_at=NOW - 50, expires_at=NOW + 50), message(0)))
     counted = chord_of(evidence(keys(size=2, parts=(part(0),), touched_at=NOW - 20)))
-    done = chord_of(evidence(keys(claim="done"), callback_meta=meta("body")))
+    done = chord_of(evidence(keys(claim="done"), callback_metas=(meta("body"),)))
 
     assert (published.opened_at, published.progressed_at) == (NOW - 50, NOW - 50)
     assert (published.finished_at, published.evidence_expires_at) == (None, NOW + 50)

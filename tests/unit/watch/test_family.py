@@ -104,4 +104,17 @@ def test_every_chord_is_told_its_callback() -> None:
     body = meta("body", group_id="group", parent_id="h1")
     metas = {m.task_id: m for m in (*HEADER, body, meta("errback", parent_id="h0"))}
 
-    assert family.callbacks(metas) == {"group": body}
+    assert family.callbacks(metas) == {"group": (body,)}
+
+
+def test_every_member_of_a_group_as_callback_is_told() -> None:
+    members = tuple(meta(name, group_id="group", parent_id="h1") for name in ("one", "two"))
+
+    assert family.callbacks({m.task_id: m for m in (*HEADER, *members)}) == {"group": members}
+
+
+def test_a_callback_without_a_group_id_counts_only_where_celery_gives_none() -> None:
+    metas = {m.task_id: m for m in (*HEADER, meta("body", parent_id="h1"))}
+
+    assert family.callbacks(metas) == {}
+    assert family.callbacks(metas, groupless=True) == {"group": (metas["body"],)}
