@@ -65,7 +65,7 @@ def _facts(sighting: Sighting) -> Iterator[str]:
     chord, callback = sighting.chord, sighting.chord.callback
     yield f"- Health: **{chord.health}** ({chord.state})"
     yield f"- Counted: {progress_of(chord)}"
-    yield f"- Callback: {_escaped(callback.name or 'name not known')}, {callback.state}"
+    yield f"- Callback: {_escaped(plain(callback.name or 'name not known'))}, {callback.state}"
     yield f"- Last progress: {moment(chord.progressed_at)}"
     yield f"- Evidence expires: {moment(chord.evidence_expires_at)}"
     yield f"- Written: {moment(time.time())}"
@@ -92,7 +92,7 @@ def _missing(sighting: Sighting) -> Iterator[str]:
     for gap in missing[:_ROWS]:
         index = "–" if gap.index is None else str(gap.index)
         where = place_words(sighting.places.get(gap.task_id or "")) or "id not known"
-        yield f"| {index} | {_escaped(gap.name or '?')} | {_escaped(where)} |"
+        yield f"| {index} | {_escaped(plain(gap.name or '?'))} | {_escaped(where)} |"
     if len(missing) > _ROWS:
         yield f"| … | {len(missing) - _ROWS:,} more | |"
 

@@ -14,6 +14,9 @@ from chordwatch.model import Chord
 from chordwatch.text import plain
 from chordwatch.watch import Watch
 
+#: A terminal is shown so many parts; programs get all of them.
+_ROWS = 1000
+
 
 @click.command("results")
 @click.argument("id_", metavar="ID")
@@ -29,7 +32,9 @@ def command(ctx: click.Context, id_: str, format_: str) -> None:
     if format_ == "json":
         session.print_json(rows)
     else:
-        session.print_table(ctx, _table(rows))
+        session.print_table(ctx, _table(rows[:_ROWS]))
+        if len(rows) > _ROWS:
+            click.echo(f"… and {len(rows) - _ROWS:,} more; --format json has all.")
     session.print_gaps(gaps)
 
 
