@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -19,7 +19,7 @@ import redis
 from celery import Celery
 from celery.backends.redis import RedisBackend
 
-from chordwatch.errors import UnreachableError, UnsupportedError
+from chordwatch.errors import UnsupportedError
 from chordwatch.evidence import backend_metas
 from chordwatch.evidence.backend_parts import PartsReader
 from chordwatch.evidence.budget import Budget, Gaps
@@ -34,6 +34,7 @@ from chordwatch.evidence.decode import (
     number,
 )
 from chordwatch.evidence.facts import ChordKeys, Claim, TaskMeta
+from chordwatch.evidence.reachable import reading
 from chordwatch.evidence.result_tuples import inner_groups, leaves
 
 #: `.d` is new in Celery 5.7 and is never alone; `.j .s .t .c` tell that a group id is a chord's.
@@ -280,19 +281,8 @@ class BackendReader:
         if denied:
             raise denied
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except redis.exceptions.NoPermissionError as exc:
-            raise UnreachableError(
-                f"The result backend at {self.url} refuses a command that reading needs: {exc}."
-            ) from exc
-        except (redis.exceptions.RedisError, OSError) as exc:
-            raise UnreachableError(
-                f"The result backend at {self.url} does not answer ({type(exc).__name__}); "
-                "check that Redis runs there and the URL."
-            ) from exc
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading("result backend", self.url)
 
 
 def _claim(value: object) -> Claim | None:

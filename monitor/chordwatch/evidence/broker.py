@@ -7,18 +7,17 @@ All knowledge of these private keys is in this module; checked against kombu 5.4
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import redis
 from celery import Celery
-from kombu.exceptions import OperationalError
 
-from chordwatch.errors import UnreachableError
 from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.decode import as_bytes, as_moment, decoded
 from chordwatch.evidence.facts import Message, Queue
 from chordwatch.evidence.messages import MessageReader
+from chordwatch.evidence.reachable import reading
 
 TRANSPORTS = ("redis", "rediss", "sentinel", "redis+socket")
 CONNECT_SECONDS = 5.0
@@ -176,16 +175,5 @@ class BrokerReader:
     def _key(self, name: str) -> bytes:
         return self._prefix + name.encode("utf-8", "surrogateescape")
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except redis.exceptions.NoPermissionError as exc:
-            raise UnreachableError(
-                f"The broker at {self.url} refuses a command that reading needs: {exc}."
-            ) from exc
-        except (redis.exceptions.RedisError, OperationalError, OSError) as exc:
-            raise UnreachableError(
-                f"The broker at {self.url} does not answer ({type(exc).__name__}); "
-                "check that it runs there and the URL."
-            ) from exc
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading("broker", self.url)
