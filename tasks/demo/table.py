@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chordwatch.model import Chord
+from chordwatch.watch.words import cause_of, progress_of
 from tasks.demo.plays import Play
 
 STYLES = {
@@ -43,19 +44,11 @@ def table_of(chords: Sequence[Chord], names: Mapping[str, str]) -> Table:
             Text(chord.chord_id[:8]),
             Text((chord.callback.name or "").removeprefix("tasks.")),
             ProgressBar(total=1.0, completed=fraction(chord), width=20),
-            Text(progress(chord)),
+            Text(progress_of(chord)),
             Text(chord.health, style=STYLES[chord.health]),
-            Text(chord.verdicts[0].summary if chord.verdicts else ""),
+            Text(cause_of(chord)),
         )
     return table
-
-
-def progress(chord: Chord) -> str:
-    """Return k of N, as far as they are known."""
-    # Celery deletes its count with the last part; that the callback ran means that all were counted.
-    if chord.state == "succeeded":
-        return f"all {chord.size or chord.counted}"
-    return f"{chord.counted} of {'?' if chord.size is None else chord.size}"
 
 
 def fraction(chord: Chord) -> float:
@@ -84,7 +77,7 @@ class Screen:
             return
         for chord in chords:
             name = names.get(chord.chord_id, chord.callback.name or chord.chord_id[:8])
-            self._say_once(chord.chord_id, f"{name:<26} {progress(chord):>7}  {chord.health}")
+            self._say_once(chord.chord_id, f"{name:<26} {progress_of(chord):>7}  {chord.health}")
 
     def _say_once(self, key: str, line: str) -> None:
         if self._said.get(key) != line:
