@@ -12,8 +12,6 @@ import pytest
 
 from tests.support.servers import ROOT, run
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
 HEAVY = ("streamlit", "tornado", "pandas", "pyarrow", "fastapi", "uvicorn", "flower", "PIL")
 PROBE = """
 import importlib.util, json, sys

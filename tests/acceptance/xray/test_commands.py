@@ -27,8 +27,6 @@ from tests.integration.xray.stranger import (
 from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, celery, clean_environment, free_port, kill
 
-pytestmark = pytest.mark.xdist_group("xray-commands")
-
 FINISHED, OPEN = 600, 400
 COMMANDS = ("list", "show", "check", "results", "report", "watch", "monitor", "config")
 
@@ -46,7 +44,7 @@ class Crowd:
         return self.stranger.broker_url, self.stranger.backend_url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     processes = Processes(tmp_path_factory.mktemp("crowd"))
     redis = RedisServer(processes)

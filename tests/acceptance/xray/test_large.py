@@ -14,8 +14,6 @@ from tests.acceptance.xray.planted import plant_header
 from tests.integration.xray.stranger import finish, start_chords
 from tests.support.servers import Processes, RedisServer, clean_environment
 
-pytestmark = pytest.mark.xdist_group("xray-large")
-
 FOREIGN = 2_000_000
 HEADER, COUNTED = 100_000, 60_000
 #: One command of ours may occupy Redis for so long.

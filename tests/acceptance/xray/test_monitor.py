@@ -17,8 +17,6 @@ from tests.integration.xray.stranger import FOR_EVER, HERE, Stranger, chords, gr
 from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, celery, kill, redis_binary
 
-pytestmark = pytest.mark.xdist_group("xray-monitor")
-
 
 class Monitor:
     """A running `chords monitor` of a project, and its address."""
@@ -44,7 +42,7 @@ class Monitor:
         wait_until(lambda: self.status(path) == status, f"{path} answers {status}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     """Three chords: one hangs, one runs, one is done."""
     processes = Processes(tmp_path_factory.mktemp("monitored"))
@@ -67,7 +65,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     redis.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def monitor(stranger: Stranger) -> Iterator[Monitor]:
     monitor = Monitor(stranger)
     monitor.wait_for("/readyz", 200)

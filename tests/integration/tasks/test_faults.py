@@ -6,11 +6,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-import pytest
-
 from tests.integration.tasks.conftest import Stack, wait_until
-
-pytestmark = pytest.mark.xdist_group("tasks")
 
 Played = dict[str, dict[str, Any]]
 

@@ -11,8 +11,6 @@ import pytest
 
 from tests.integration.tasks.conftest import Stack, free_port, start_workflow, wait_until
 
-pytestmark = pytest.mark.xdist_group("tasks")
-
 Tasks = dict[str, dict[str, Any]]
 
 

@@ -8,8 +8,6 @@ from PIL import Image
 
 from tests.integration.tasks.conftest import Stack, wait_until
 
-pytestmark = pytest.mark.xdist_group("tasks")
-
 Played = dict[str, dict[str, Any]]
 
 

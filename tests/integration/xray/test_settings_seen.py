@@ -26,8 +26,6 @@ from tests.integration.xray.stranger import (
 from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer
 
-pytestmark = pytest.mark.xdist_group("xray-settings")
-
 PREFIX = {"global_keyprefix": "stage:"}
 PICKLE = {"accept_content": ["pickle", "json"], "result_accept_content": ["pickle", "json"]}
 MSGPACK = {"accept_content": ["json", "msgpack"], "result_accept_content": ["json", "msgpack"]}
@@ -69,7 +67,7 @@ class Project:
         self.counted_at = time.time()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def projects(lasting_processes: Processes) -> Iterator[dict[str, Project]]:
     redis = RedisServer(lasting_processes, "--databases", "32")
     found = {}

@@ -23,8 +23,6 @@ from tests.integration.xray.stranger import (
 from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, kill
 
-pytestmark = pytest.mark.xdist_group("xray-scene")
-
 
 def test_a_group_that_celery_made_a_chord_is_shown_while_a_part_runs(scene: Scene) -> None:
     result = scene.results["upgraded"]

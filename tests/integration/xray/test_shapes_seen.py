@@ -10,8 +10,6 @@ from tests.integration.xray.scene import HOUR, Scene
 from tests.integration.xray.stranger import causes, document, header_ids, place_kinds
 from tests.support.polling import wait_until
 
-pytestmark = pytest.mark.xdist_group("xray-scene")
-
 
 def test_a_running_task_that_left_no_trace_is_a_missing_index_without_a_verdict(scene: Scene) -> None:
     ids = header_ids(scene.results["running"])
