@@ -125,6 +125,8 @@ FOREIGN_KEYS: list[tuple[str, str, Any]] = [
     ("q", "set", json.dumps({"result": [[["deep", None], 7], [1, 2, 3]]})),
     ("q.s", "set", 2),
 ]
+#: These make chords of as many parts as are ever shown; each is shown in a test of its own.
+HUGE = ("e.s", "j.j")
 FOREIGN_RESULTS: list[tuple[str, str, Any]] = [
     ("hash", "hset", {"a": "b"}),
     ("garbage", "set", bytes(range(256))),
@@ -173,11 +175,10 @@ def plant_foreign(client: Redis, prefix: str, values: list[tuple[str, str, Any]]
 
 
 def test_foreign_keys_and_messages_are_skipped_and_counted(redis: RedisServer) -> None:
-    plant_foreign(redis.backend, GROUP, [row for row in FOREIGN_KEYS if row[0] != "j.j"])
+    plant_foreign(redis.backend, GROUP, [row for row in FOREIGN_KEYS if row[0] not in HUGE])
     plant_foreign(redis.backend, META, FOREIGN_RESULTS)
     redis.backend.pexpire(f"{GROUP}c.s", 10**15)
-    redis.backend.pexpire(f"{GROUP}e.s", 10**15)
-    redis.broker.lpush("celery", *FOREIGN_MESSAGES)
+    redis.broker.lpush("celery", *(raw for raw in FOREIGN_MESSAGES if "huge-index" not in str(raw)))
     redis.broker.set("celery\x06\x163", "no list")
     redis.broker.hset("unacked", mapping={"a": "garbage", "b": '[{"headers": 1}, "x", "y"]', "c": "[1, 2]"})
     redis.broker.sadd("_kombu.binding.x", "no separator", b"\xff\x06\x16\x06\x16\xff", "\x06\x16\x06\x16a\nb")
