@@ -114,9 +114,10 @@ def print_gaps(gaps: tuple[str, ...]) -> None:
 def no_such_chord(ctx: click.Context, wanted: str, gaps: tuple[str, ...]) -> NoReturn:
     """Say that nothing was found under the id, and exit 1."""
     print_gaps(gaps)
+    late = ", or was not reached in the time (see above)" if gaps else ""
     click.echo(
         f"No chord found for {plain(wanted)}: neither in the result backend nor in the broker's messages. It "
-        "finished longer ago than results are kept, or it lives in another broker or backend.",
+        f"finished longer ago than results are kept, or lives in another broker or backend{late}.",
         err=True,
     )
     ctx.exit(1)

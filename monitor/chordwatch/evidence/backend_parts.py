@@ -6,6 +6,7 @@ Used by `backend` only. Values hold the tasks' results, so they are fetched in c
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,8 @@ from chordwatch.model import ERROR_LENGTH, TaskState
 #: How much one command may fetch. Redis copies 1 MB in well under a millisecond.
 CHUNK_BYTES = 1024 * 1024
 CHUNK_ENTRIES = 1000
+#: How Celery's JSON begins for a part that succeeded: the result behind it, which may be large, need not be read.
+_SUCCEEDED = re.compile(rb'\[1, "([^"\\\x00-\x1f]+)", "SUCCESS", ')
 
 #: Celery's states; a user's own state (`update_state`) is one of a running task.
 STATES: dict[str, TaskState] = {
@@ -184,10 +187,13 @@ def score_index(score: float) -> int | None:
 
 
 def _part(value: object, score: float | None, gaps: Gaps) -> Part | None:
+    index = score_index(score) if score is not None else None
+    succeeded = _SUCCEEDED.match(as_bytes(value))
+    if succeeded:
+        return Part(index=index, task_id=decoded(succeeded[1]), state="succeeded")
     entry = read_entry(value, gaps)
     if entry is None:
         return None
     _, task_id, state, result = entry
     kind, text = error_of(result) if state in ("FAILURE", "REVOKED") else (None, None)
-    index = score_index(score) if score is not None else None
     return Part(index=index, task_id=task_id, state=STATES.get(state, "started"), error_type=kind, error=text)

@@ -81,7 +81,8 @@ class Gatherer:
             workers, asked_at = asking.result()
         missing = self._memory.update(workers, asked_at) if asked_at else {}
         consumers = Consumers(asked_at=asked_at, workers=workers, missing_since=missing)
-        seen = survey(broker, consumers, budget.share(0.6), gaps)
+        # Without a scan there is one chord to read afterwards, and its messages are the larger part.
+        seen = survey(broker, consumers, budget.share(0.6 if scan else 0.9), gaps)
         if GROUPLESS_CALLBACKS:
             self._adopt(seen, gaps)
         return Round(budget=budget, gaps=gaps, survey=seen, running=self._running(seen, gaps), taken_at=now)

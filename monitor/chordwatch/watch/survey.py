@@ -81,9 +81,9 @@ def survey(broker: BrokerReader | None, consumers: Consumers, budget: Budget, ga
     consumed = {queue for worker in consumers.workers for queue in worker.queues}
     names = broker.queue_names(consumed, budget.share(0.25))
     unacked: dict[str, int] = defaultdict(int)
-    for message in broker.messages(names, reader, budget.share(0.6), gaps):
+    for message in broker.messages(names, reader, budget.share(0.7), gaps):
         _keep(seen, message, reader)
-    for message in broker.unacked(reader, budget.share(0.6), gaps):
+    for message in broker.unacked(reader, budget.share(0.7), gaps):
         unacked[message.queue] += 1
         _keep(seen, message, reader)
     for part in reader.parts.values():

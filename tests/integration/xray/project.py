@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -12,54 +13,56 @@ from celery.exceptions import Ignore
 
 app = Celery("project", broker=os.environ["PROJECT_BROKER"], backend=os.environ["PROJECT_BACKEND"])
 app.conf.broker_connection_retry_on_startup = True
+# Tests load this module several times into one process, and Celery shares tasks among all apps by default.
+task = functools.partial(app.task, shared=False)
 app.conf.update(json.loads(os.environ.get("PROJECT_SETTINGS", "{}")))
 
 
-@app.task
+@task
 def add(x: int, y: int) -> int:
     return x + y
 
 
-@app.task
+@task
 def nap(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
 
 
-@app.task
+@task
 def linger(_: Any, seconds: float) -> float:
     time.sleep(seconds)
     return seconds
 
 
-@app.task
+@task
 def collect(parts: list[Any]) -> list[Any]:
     return parts
 
 
-@app.task
+@task
 def boom(*_: Any) -> None:
     raise ValueError("boom")
 
 
-@app.task
+@task
 def ignore() -> None:
     raise Ignore
 
 
-@app.task(ignore_result=True)
+@task(ignore_result=True)
 def quiet(x: int) -> int:
     return x
 
 
-@app.task(bind=True, max_retries=3)
+@task(bind=True, max_retries=3)
 def again(self: Any, countdown: float) -> str:
     if self.request.retries == 0:
         raise self.retry(countdown=countdown)
     return "done"
 
 
-@app.task(bind=True)
+@task(bind=True)
 def grow(self: Any, seconds: float) -> str:
     self.add_to_chord(nap.s(seconds))
     return "grown"
