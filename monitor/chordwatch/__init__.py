@@ -13,10 +13,11 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "connect"]
 
 
-def connect(app: Celery | str) -> Watch:
+def connect(app: Celery | str, *, ask_workers_every: float = 60.0) -> Watch:
     """Return a `Watch` on the installation of a Celery app, or of a Redis URL (broker and backend in one).
 
     Runs in any reading process. Close it when done; it is not thread-safe.
+    One that is kept asks the workers what they do only every `ask_workers_every` seconds.
 
     Raises:
         UnsupportedError: the result backend is not Redis.
@@ -27,5 +28,5 @@ def connect(app: Celery | str) -> Watch:
     if isinstance(app, str):
         from celery import Celery  # noqa: PLC0415  # as above
 
-        return Watch(Celery("chordwatch", broker=app, backend=app, set_as_current=False))
-    return Watch(app)
+        app = Celery("chordwatch", broker=app, backend=app, set_as_current=False)
+    return Watch(app, ask_workers_every=ask_workers_every)

@@ -41,7 +41,7 @@ class Tour:
         self.chords: tuple[Chord, ...] = ()
         self.settled = threading.Event()
         self._screen = screen
-        self._watch = chordwatch.connect(app)
+        self._watch = chordwatch.connect(app, ask_workers_every=5.0)
         self._over_at = time.monotonic() + patience_seconds(plays)
         self._left = threading.Event()
         self._watcher = threading.Thread(target=self._keep_watching, name="tour-watch", daemon=True)

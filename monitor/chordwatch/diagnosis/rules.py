@@ -91,8 +91,7 @@ def no_workers(case: Case) -> Iterator[Verdict]:
     queued = case.waiting_in("queue")
     if not queued or case.consumers.asked_at is None or case.consumers.workers:
         return
-    lost = [case.consumers.missing_since.get(place.name or "") for place in queued.values()]
-    if any(since and case.consumers.asked_at - since < RESTART_SECONDS for since in lost):
+    if any(_undecided(case, place.name or "") for place in queued.values()):
         return
     queues = sorted({plain(place.name or "") for place in queued.values()})
     yield _verdict(
@@ -169,13 +168,12 @@ def queued(case: Case) -> Iterator[Verdict]:
     for queue, tasks in _by_queue(case).items():
         waiting = [task for task in tasks if task not in scheduled]
         readers = case.consumers.of(queue)
-        if waiting and (readers or _restarting(case, queue)):
-            who = listed([plain(r) for r in readers]) or "a worker that was there until just now"
+        if waiting and (readers or _undecided(case, queue)):
             yield _verdict(
                 case,
                 "queued",
                 tasks=waiting,
-                summary=f"{tasks_that('wait', waiting)} in queue {plain(queue)}, which {who} reads.",
+                summary=f"{tasks_that('wait', waiting)} in queue {plain(queue)}, {_readers(case, queue)}.",
                 evidence=_where(case, waiting),
                 since=_since(case),
             )
@@ -225,7 +223,7 @@ def _unread(case: Case) -> dict[str, list[str]]:
     if not case.consumers.workers:
         return {}
     queues = _by_queue(case)
-    return {q: tasks for q, tasks in queues.items() if not case.consumers.of(q) and not _restarting(case, q)}
+    return {q: tasks for q, tasks in queues.items() if not case.consumers.of(q) and not _undecided(case, q)}
 
 
 def _by_queue(case: Case) -> dict[str, list[str]]:
@@ -237,6 +235,20 @@ def _grouped(places: Mapping[str, Place]) -> dict[str, list[str]]:
     for task_id, place in places.items():
         grouped[place.name or ""].append(task_id)
     return grouped
+
+
+def _undecided(case: Case, queue: str) -> bool:
+    """Whether it is too early to say that nobody reads the queue."""
+    return queue in case.consumers.unasked or _restarting(case, queue)
+
+
+def _readers(case: Case, queue: str) -> str:
+    readers = case.consumers.of(queue)
+    if readers:
+        return f"which {listed([plain(reader) for reader in readers])} reads"
+    if queue in case.consumers.unasked:
+        return "and the workers have yet to be asked whether they read it"
+    return "whose last reader left just now"
 
 
 def _restarting(case: Case, queue: str) -> bool:

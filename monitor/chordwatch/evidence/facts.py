@@ -214,11 +214,13 @@ class Consumers:
 
     `asked_at` is None when they could not be asked (another transport, broker refused).
     `missing_since` tells, for queues that had a consumer and have none, since when.
+    `unasked` are the queues in which messages were seen only after the workers had been asked.
     """
 
     asked_at: float | None = None
     workers: tuple[Worker, ...] = ()
     missing_since: Mapping[str, float] = field(default_factory=dict)
+    unasked: frozenset[str] = frozenset()
 
     def of(self, queue: str) -> tuple[str, ...]:
         """Return the host names of the workers that read `queue`."""

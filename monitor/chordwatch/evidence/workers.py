@@ -27,7 +27,7 @@ _QUESTIONS = ("active_queues", "stats", "active", "reserved", "scheduled")
 class WorkerReader:
     """Asks an app's workers what they do, at most once in `max_age` seconds. Not thread-safe."""
 
-    def __init__(self, app: Celery, max_age: float = 60.0) -> None:
+    def __init__(self, app: Celery, max_age: float) -> None:
         self._app = app
         self._control = type(app.control)(app)
         self._control.mailbox.accept = _READABLE

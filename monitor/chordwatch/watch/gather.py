@@ -50,12 +50,12 @@ class Results:
 class Gatherer:
     """Reads one installation. Its methods raise `UnreachableError` when broker or backend do not answer."""
 
-    def __init__(self, app: Celery, seconds: float) -> None:
+    def __init__(self, app: Celery, seconds: float, ask_workers_every: float) -> None:
         self._app = app
         self._seconds = seconds
         self.backend = BackendReader(app)
         self._broker: BrokerReader | None = None
-        self._workers = WorkerReader(app)
+        self._workers = WorkerReader(app, ask_workers_every)
         self._memory = ConsumerMemory()
         self._chord_cursor = 0
         self._chord_ids: set[str] = set()
@@ -82,7 +82,9 @@ class Gatherer:
         missing = self._memory.update(workers, asked_at) if asked_at else {}
         consumers = Consumers(asked_at=asked_at, workers=workers, missing_since=missing)
         # Without a scan there is one chord to read afterwards, and its messages are the larger part.
-        seen = survey(broker, consumers, budget.share(0.6 if scan else 0.9), gaps)
+        seen = survey(broker, consumers, budget.share(0.6 if scan else 0.9), gaps, begun_at=now)
+        unasked = self._memory.unasked(seen.queues, asked_at, now)
+        seen.consumers = replace(consumers, unasked=unasked)
         if GROUPLESS_CALLBACKS:
             self._adopt(seen, gaps)
         return Round(budget=budget, gaps=gaps, survey=seen, running=self._running(seen, gaps), taken_at=now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,8 +11,6 @@ from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.facts import Body, Consumers, EmbeddedPart, Message, Queue, Worker, WorkerPlace
 from chordwatch.evidence.messages import MessageReader
 
-#: An answer of the workers this old no longer proves that a task is nowhere.
-_FRESH_SECONDS = 5.0
 _MAX_GROUPLESS = 10_000
 
 
@@ -50,10 +47,25 @@ class Survey:
 
 
 class ConsumerMemory:
-    """Remembers since when a queue that had a consumer has none: a rolling restart is no fault."""
+    """Remembers what makes a queue without a consumer no fault: a rolling restart, or an old answer.
+
+    The workers are not asked at every look, and one that has started since may read a queue.
+    """
 
     def __init__(self) -> None:
         self._missing_since: dict[str, float | None] = {}
+        self._filled_at: dict[str, float] = {}
+
+    def unasked(self, queues: tuple[Queue, ...], asked_at: float | None, begun_at: float) -> frozenset[str]:
+        """Return the queues that were found filled only after the workers were asked.
+
+        Nothing is older than an answer of this look, which began at `begun_at` (Unix seconds).
+        """
+        filled = {queue.name for queue in queues if queue.length}
+        self._filled_at = {name: self._filled_at.get(name, begun_at) for name in filled}
+        if asked_at is None or asked_at >= begun_at:
+            return frozenset()
+        return frozenset(name for name, since in self._filled_at.items() if since > asked_at)
 
     def update(self, workers: tuple[Worker, ...], asked_at: float) -> Mapping[str, float]:
         """Return the queues that lost their last consumer, with the time (Unix seconds) it was first missed."""
@@ -66,9 +78,12 @@ class ConsumerMemory:
         return {queue: since for queue, since in self._missing_since.items() if since is not None}
 
 
-def survey(broker: BrokerReader | None, consumers: Consumers, budget: Budget, gaps: Gaps) -> Survey:
-    """Return what the broker's queues and the workers hold now.
+def survey(
+    broker: BrokerReader | None, consumers: Consumers, budget: Budget, gaps: Gaps, *, begun_at: float
+) -> Survey:
+    """Return what the broker's queues and the workers hold now, in a look that began at `begun_at`.
 
+    Only if the workers were asked in this look may a task be said to be nowhere.
     Queues are read before `unacked`: a message that is delivered meanwhile is seen in one of them.
     """
     seen = Survey(consumers=consumers)
@@ -92,8 +107,8 @@ def survey(broker: BrokerReader | None, consumers: Consumers, budget: Budget, ga
         replace(queue, consumers=None if consumers.asked_at is None else len(consumers.of(queue.name)))
         for queue in broker.queues(names, unacked)
     )
-    fresh = consumers.asked_at is not None and time.time() - consumers.asked_at < _FRESH_SECONDS
-    seen.everywhere = fresh and not gaps.partial
+    asked_now = consumers.asked_at is not None and consumers.asked_at >= begun_at
+    seen.everywhere = asked_now and not gaps.partial
     return seen
 
 

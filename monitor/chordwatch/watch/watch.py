@@ -23,17 +23,22 @@ from chordwatch.watch.lookup import find_chord_id
 #: `--health` takes a health, `open` (not finished, whatever its health) or `all`.
 HEALTH_FILTERS: tuple[str, ...] = (*HEALTHS, "open", "all")
 DEFAULT_LIMIT = 50
+#: Seconds. A broadcast makes every worker answer five questions.
+ASK_WORKERS_EVERY = 60.0
 
 
 class Watch:
     """Finds chords and says how they are. `connect` makes one; `close()` gives its connections back.
 
+    One that is kept asks the workers again only after `ask_workers_every` seconds.
     Every method may raise `UnreachableError`: broker or result backend does not answer.
     """
 
-    def __init__(self, app: Celery, settings: Settings | None = None) -> None:
+    def __init__(
+        self, app: Celery, settings: Settings | None = None, *, ask_workers_every: float = ASK_WORKERS_EVERY
+    ) -> None:
         self.settings = settings or read_settings(app.conf)
-        self._gatherer = Gatherer(app, self.settings.look_seconds)
+        self._gatherer = Gatherer(app, self.settings.look_seconds, ask_workers_every)
 
     def close(self) -> None:
         """Give the connections back."""

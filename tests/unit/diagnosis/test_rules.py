@@ -142,6 +142,14 @@ def test_the_grace_of_one_queue_is_not_that_of_another() -> None:
     assert causes({"h1": in_queue("nobody")}, who) == ["queue_unconsumed"]
 
 
+@pytest.mark.parametrize("workers", [(W1,), ()])
+def test_nothing_is_said_of_a_queue_that_the_workers_were_not_yet_asked_about(workers: Any) -> None:
+    (verdict,) = verdicts({"h1": in_queue("other")}, consumers(*workers, unasked=frozenset({"other"})))
+
+    assert verdict.cause == "queued"
+    assert "have yet to be asked" in verdict.summary
+
+
 def test_a_counted_part_that_raised_decides_the_chord() -> None:
     (verdict,) = verdicts({}, header=(failed(0), header_task(1)))
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -9,6 +8,8 @@ from chordwatch.evidence.facts import Consumers, Message, Queue
 from chordwatch.evidence.messages import MessageReader
 from chordwatch.watch.survey import ConsumerMemory, Survey, survey
 from tests.unit.seen import BODY, W1, active, callback_message, message
+
+BEGUN = 1000.0
 
 
 class FakeBroker:
@@ -37,7 +38,7 @@ class FakeBroker:
 
 
 def surveyed(broker: FakeBroker | None, consumers: Consumers) -> Survey:
-    return survey(broker, consumers, Budget(9), Gaps())  # type: ignore[arg-type]  # a fake
+    return survey(broker, consumers, Budget(9), Gaps(), begun_at=BEGUN)  # type: ignore[arg-type]  # a fake
 
 
 def test_a_queue_that_lost_its_last_consumer_is_remembered_with_the_time() -> None:
@@ -68,10 +69,29 @@ def test_one_of_two_workers_that_ends_is_not_missed() -> None:
     assert memory.update((W1,), 110.0) == {}
 
 
+def test_a_queue_that_filled_after_the_workers_were_asked_is_not_decided() -> None:
+    memory = ConsumerMemory()
+    empty, filled = Queue(name="q", length=0, unacked=0), Queue(name="q", length=1, unacked=0)
+
+    assert memory.unasked((empty,), asked_at=100.0, begun_at=99.0) == frozenset()
+    assert memory.unasked((filled,), asked_at=100.0, begun_at=120.0) == {"q"}
+    assert memory.unasked((filled,), asked_at=160.0, begun_at=159.0) == frozenset()
+    assert memory.unasked((filled,), asked_at=160.0, begun_at=200.0) == frozenset()
+
+
+def test_a_queue_that_is_empty_for_a_while_begins_anew() -> None:
+    memory = ConsumerMemory()
+    empty, filled = Queue(name="q", length=0, unacked=0), Queue(name="q", length=1, unacked=0)
+    memory.unasked((filled,), asked_at=100.0, begun_at=99.0)
+    memory.unasked((empty,), asked_at=100.0, begun_at=110.0)
+
+    assert memory.unasked((filled,), asked_at=100.0, begun_at=120.0) == {"q"}
+
+
 def test_messages_are_kept_by_their_chord_and_counted_by_their_queue() -> None:
     broker = FakeBroker([message(0)], [message(1, unacked=True)])
 
-    seen = surveyed(broker, Consumers(asked_at=time.time(), workers=(W1,)))
+    seen = surveyed(broker, Consumers(asked_at=BEGUN + 1, workers=(W1,)))
 
     assert [m.task_id for m in seen.messages["group"]] == ["h0", "h1"]
     assert seen.waiting.keys() == {"h0", "h1"}
@@ -92,7 +112,7 @@ def test_the_first_step_of_a_chain_is_kept() -> None:
 
 
 def test_what_workers_hold_is_known_without_a_broker() -> None:
-    seen = surveyed(None, Consumers(asked_at=time.time(), workers=(replace(W1, tasks=(active("h0"),)),)))
+    seen = surveyed(None, Consumers(asked_at=BEGUN + 1, workers=(replace(W1, tasks=(active("h0"),)),)))
 
     assert seen.held["h0"].hostname == "w1@zoo"
     assert not seen.everywhere
@@ -106,13 +126,13 @@ def test_workers_that_were_not_asked_count_no_consumers() -> None:
 
 
 def test_an_old_answer_of_the_workers_does_not_prove_that_a_task_is_nowhere() -> None:
-    assert not surveyed(FakeBroker([]), Consumers(asked_at=time.time() - 30, workers=(W1,))).everywhere
+    assert not surveyed(FakeBroker([]), Consumers(asked_at=BEGUN - 30, workers=(W1,))).everywhere
 
 
 def test_a_look_cut_short_does_not_prove_that_a_task_is_nowhere() -> None:
     broker = FakeBroker([], note="Time ran out.")
 
-    assert not surveyed(broker, Consumers(asked_at=time.time(), workers=(W1,))).everywhere
+    assert not surveyed(broker, Consumers(asked_at=BEGUN + 1, workers=(W1,))).everywhere
 
 
 def test_only_a_group_whose_messages_embed_a_callback_is_a_chord() -> None:
