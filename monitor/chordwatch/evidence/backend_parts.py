@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from chordwatch.evidence.budget import Budget, Gaps
+from chordwatch.evidence.budget import CHUNK_BYTES, Budget, Gaps, chunk_length
 from chordwatch.evidence.decode import (
     MAX_BYTES,
     UndecodableError,
@@ -25,8 +25,6 @@ from chordwatch.evidence.decode import (
 from chordwatch.evidence.facts import ChordKeys, Part
 from chordwatch.model import ERROR_LENGTH, TaskState
 
-#: How much one command may fetch. Redis copies 1 MB in well under a millisecond.
-CHUNK_BYTES = 1024 * 1024
 CHUNK_ENTRIES = 1000
 #: How Celery's JSON begins for a part that succeeded: the result behind it, which may be large, need not be read.
 _SUCCEEDED = re.compile(rb'\[1, "([^"\\\x00-\x1f]+)", "SUCCESS", ')
@@ -63,9 +61,9 @@ class PartsReader:
         for chord_id, size in zip(with_parts, sizes, strict=True):
             if found[chord_id].parts:
                 continue
-            parts = self._large(key(chord_id, b".j"), key(chord_id, b".d"), size, budget, gaps)
-            complete = len(parts) >= found[chord_id].counted
-            found[chord_id] = replace(found[chord_id], parts=parts, parts_complete=complete)
+            counted = found[chord_id].counted
+            parts = self._large((key(chord_id, b".j"), key(chord_id, b".d")), counted, size, budget, gaps)
+            found[chord_id] = replace(found[chord_id], parts=parts, parts_complete=len(parts) >= counted)
 
     def entries(
         self, parts_key: bytes, ids_key: bytes, budget: Budget, gaps: Gaps
@@ -97,8 +95,10 @@ class PartsReader:
         }
 
     def _large(
-        self, parts_key: bytes, ids_key: bytes, size: int | None, budget: Budget, gaps: Gaps
+        self, keys: tuple[bytes, bytes], counted: int, size: int | None, budget: Budget, gaps: Gaps
     ) -> tuple[Part, ...]:
+        """Return the parts; `.d`, which is small, tells ids and indexes where `.j` does not or was too much."""
+        parts_key, ids_key = keys
         parts: list[Part] = []
         unindexed = False
         for value, score in self._chunks(parts_key, size, budget, gaps):
@@ -106,12 +106,16 @@ class PartsReader:
             if part:
                 parts.append(part)
                 unindexed = unindexed or score is None
-        if not parts:
-            return tuple(self._ids(ids_key))
+        if not unindexed and len(parts) >= counted:
+            return tuple(parts)
+        rest = {part.task_id: part for part in self._ids(ids_key)}
         if unindexed:
-            indexes = {part.task_id: part.index for part in self._ids(ids_key)}
-            parts = [replace(part, index=indexes.get(part.task_id)) for part in parts]
-        return tuple(parts)
+            parts = [
+                replace(part, index=rest[part.task_id].index) if part.task_id in rest else part
+                for part in parts
+            ]
+        read = {part.task_id for part in parts}
+        return (*parts, *(part for task_id, part in rest.items() if task_id not in read))
 
     def _chunks(
         self, key: bytes, size: int | None, budget: Budget, gaps: Gaps
@@ -119,11 +123,10 @@ class PartsReader:
         """Yield (value, score) of the zset, (value, None) of the list, chunk by chunk within `budget`."""
         ordered = as_bytes(self._client.type(key)) == b"zset"
         total = int(self._client.zcard(key) if ordered else self._client.llen(key))
-        average = (size or 0) // max(total, 1)
-        if average > MAX_BYTES:
+        if (size or 0) // max(total, 1) > MAX_BYTES:
             gaps.skip("part with an oversized result")
             return
-        step = max(1, min(CHUNK_ENTRIES, CHUNK_BYTES // max(average, 1)))
+        step = chunk_length(total, size, CHUNK_ENTRIES)
         for start in range(0, total, step):
             if budget.spent:
                 gaps.note(

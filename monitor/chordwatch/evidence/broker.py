@@ -13,7 +13,7 @@ from typing import Any
 import redis
 from celery import Celery
 
-from chordwatch.evidence.budget import Budget, Gaps
+from chordwatch.evidence.budget import Budget, Gaps, chunk_length
 from chordwatch.evidence.decode import as_bytes, as_moment, decoded
 from chordwatch.evidence.facts import Message, Queue
 from chordwatch.evidence.messages import MessageReader
@@ -22,8 +22,6 @@ from chordwatch.evidence.reachable import reading
 TRANSPORTS = ("redis", "rediss", "sentinel", "redis+socket")
 CONNECT_SECONDS = 5.0
 SCAN_COUNT = 1000
-#: One command fetches about so much; the number of messages follows from their measured size.
-CHUNK_BYTES = 1024 * 1024
 CHUNK_MESSAGES = 500
 #: The project's `priority_steps` may be others than ours, but kombu has no priorities beyond these.
 PRIORITIES = range(10)
@@ -109,10 +107,17 @@ class BrokerReader:
         """Yield the messages that were delivered and not yet acknowledged, with the time of delivery."""
         key, index = self._key(self._channel.unacked_key), self._key(self._channel.unacked_index_key)
         queue_of = self._queue_of()
+        with self._reading():
+            pipe = self._client.pipeline(transaction=False)
+            length, size = pipe.hlen(key).memory_usage(key).execute(raise_on_error=False)
+        if not isinstance(length, int):
+            gaps.skip("key `unacked` of a foreign type")
+            return
+        step = chunk_length(length, size if isinstance(size, int) else None, CHUNK_MESSAGES)
         cursor = 0
         while True:
             with self._reading():
-                cursor, entries = self._client.hscan(key, cursor, count=CHUNK_MESSAGES)
+                cursor, entries = self._client.hscan(key, cursor, count=step)
                 pipe = self._client.pipeline(transaction=False)
                 for tag in entries:
                     pipe.zscore(index, tag)
@@ -135,8 +140,7 @@ class BrokerReader:
             pipe = self._client.pipeline(transaction=False)
             length, size = pipe.llen(key).memory_usage(key).execute(raise_on_error=False)
         total = length if isinstance(length, int) else 0
-        average = (size if isinstance(size, int) else 0) // max(total, 1)
-        step = max(1, min(CHUNK_MESSAGES, CHUNK_BYTES // max(average, 1)))
+        step = chunk_length(total, size if isinstance(size, int) else None, CHUNK_MESSAGES)
         for start in range(0, total, step):
             if budget.spent:
                 gaps.note(

@@ -1,9 +1,18 @@
-"""How long a look may take, and what it left out. Used by every reader."""
+"""How long a look may take, how much at once, and what it left out. Used by every reader."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+
+#: How much one command may fetch. Redis copies 1 MB in well under a millisecond.
+CHUNK_BYTES = 1024 * 1024
+
+
+def chunk_length(total: int, size: int | None, most: int) -> int:
+    """Return how many of `total` entries, which take `size` bytes (None: not told), one command may fetch."""
+    average = (size or 0) // max(total, 1)
+    return max(1, min(most, CHUNK_BYTES // max(average, 1)))
 
 
 class Budget:

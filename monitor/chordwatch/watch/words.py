@@ -81,6 +81,8 @@ def waits_for(sighting: Sighting, *, now: float) -> str:
         said.append("the callback, " + _said_of([callback], now=now))
     elif complete:
         said.append("nothing any more" if chord.health == "failed" else "the callback")
+    if not said and chord.size is None and chord.counted:
+        return "an unknown number of parts"
     return ", ".join(said) or UNKNOWN
 
 

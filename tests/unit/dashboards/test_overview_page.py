@@ -113,7 +113,11 @@ def test_a_chord_of_which_almost_nothing_is_known_is_shown(open_page: Open) -> N
     )
 
     row = page.dataframe[0].value.iloc[0]
-    assert (row["callback"], row["progress"], row["waits_for"]) == ("?", "3 of ?", "?")
+    assert (row["callback"], row["progress"], row["waits_for"]) == (
+        "?",
+        "3 of ?",
+        "an unknown number of parts",
+    )
     assert row[["percent", "age", "idle"]].isna().all()
 
 

@@ -107,9 +107,10 @@ def test_when_all_is_counted_only_the_callback_is_waited_for() -> None:
 
 
 def test_a_chord_of_which_nothing_is_known_waits_for_something_unknown() -> None:
-    chord = open_chord(size=None, missing=(), counted=0, callback=Callback())
+    unknown: dict[str, object] = {"size": None, "missing": (), "callback": Callback()}
 
-    assert waits_for(Sighting(chord=chord), now=NOW) == "?"
+    assert waits_for(sighting(counted=0, **unknown), now=NOW) == "?"
+    assert waits_for(sighting(counted=2, **unknown), now=NOW) == "an unknown number of parts"
 
 
 def test_a_finished_chord_waits_for_nothing() -> None:
