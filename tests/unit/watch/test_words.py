@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chordwatch.evidence.facts import Place
@@ -107,10 +109,10 @@ def test_when_all_is_counted_only_the_callback_is_waited_for() -> None:
 
 
 def test_a_chord_of_which_nothing_is_known_waits_for_something_unknown() -> None:
-    unknown: dict[str, object] = {"size": None, "missing": (), "callback": Callback()}
+    chord = open_chord(size=None, missing=(), counted=0, callback=Callback())
 
-    assert waits_for(sighting(counted=0, **unknown), now=NOW) == "?"
-    assert waits_for(sighting(counted=2, **unknown), now=NOW) == "an unknown number of parts"
+    assert waits_for(Sighting(chord=chord), now=NOW) == "?"
+    assert waits_for(Sighting(chord=replace(chord, counted=2)), now=NOW) == "an unknown number of parts"
 
 
 def test_a_finished_chord_waits_for_nothing() -> None:
