@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from heapq import nsmallest
 from math import inf
-from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chordwatch.evidence.facts import Queue
 from chordwatch.model import OUTCOMES, Chord, Outcome
 from chordwatch.text import plain
 from chordwatch.watch.look import Look, Sighting
-from chordwatch.watch.words import SENTENCE_LENGTH, UNKNOWN, cause_of, progress_of, waits_for
+from chordwatch.watch.words import SENTENCE_LENGTH, UNKNOWN, cause_of, progress_of, severity, waits_for
 
 #: A person reads a screen or two; the worst come first, and the rest is counted.
 SHOWN_CHORDS = 200
@@ -141,8 +140,7 @@ def clock(timestamp: float, zone: str | None) -> str:
 
 def _severity(sighting: Sighting) -> tuple[int, float, str]:
     chord = sighting.chord
-    rank = OUTCOMES.index(chord.health) if chord.health in get_args(Outcome) else len(OUTCOMES)
-    return rank, chord.opened_at or chord.progressed_at or inf, chord.chord_id
+    return severity(chord), chord.opened_at or chord.progressed_at or inf, chord.chord_id
 
 
 def _percent(chord: Chord) -> int | None:
@@ -165,7 +163,7 @@ def _headline(stuck: int, total: int, *, partial: bool) -> str:
         return "No open chords" + (" seen" if partial else "")
     if stuck:
         return f"{stuck:,} of {chords} {'is' if stuck == 1 else 'are'} stuck"
-    return f"None of {chords} is stuck"
+    return f"None of {chords} is known to be stuck"
 
 
 def _cut(which: str, shown: int, total: int, what: str) -> str:

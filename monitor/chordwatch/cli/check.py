@@ -7,6 +7,7 @@ import click
 from chordwatch.cli import session
 from chordwatch.cli.tables import chord_table
 from chordwatch.model import to_json
+from chordwatch.watch.words import unlocated
 
 _ALARMING = ("hung", "looping")
 
@@ -24,6 +25,10 @@ def command(ctx: click.Context, format_: str) -> None:
     elif alarming:
         session.print_table(ctx, chord_table(alarming, look.taken_at))
     else:
-        click.echo(f"No chord is hung or looping; {len(look.sightings):,} open.")
+        lost = sum(unlocated(sighting) > 0 for sighting in look.sightings)
+        also = (
+            f", {lost:,} of them with parts that were not located (`chords list` shows them)" if lost else ""
+        )
+        click.echo(f"No chord is known to be hung or looping; {len(look.sightings):,} open{also}.")
     session.print_gaps(look.gaps)
     ctx.exit(1 if alarming else 0)

@@ -66,13 +66,16 @@ def _facts(sighting: Sighting, now: float) -> Table:
 def _fact_rows(sighting: Sighting, now: float) -> Iterator[tuple[str, str | Text]]:
     chord, callback = sighting.chord, sighting.chord.callback
     yield "Chord", plain(chord.chord_id, 200)
-    yield "Health", Text(f"{chord.health} ({chord.state})", style=STYLES[chord.health])
+    yield "Health", Text(chord.health, style=STYLES[chord.health])
+    yield "State", chord.state
     yield "Counted", f"{progress_of(chord)}{_missing(chord)}"
     place = sighting.places.get(callback.task_id or "")
     yield "Callback", f"{plain(callback.name or 'name not known')} {plain(callback.task_id or '')}".strip()
     yield (
         "",
-        ", ".join(x for x in (callback.state, place_words(place), plain(callback.error or "", 200)) if x),
+        ", ".join(
+            x for x in (_callback_state(chord), place_words(place), plain(callback.error or "", 200)) if x
+        ),
     )
     for errback in chord.errbacks:
         yield "Errback", f"{plain(errback.name or '?')} {plain(errback.task_id or '')}".strip()
@@ -97,7 +100,13 @@ def _missing(chord: Chord) -> str:
         return f", {len(chord.missing):,} missing"
     shown = indexes[:_INDEXES]
     more = f" and {len(chord.missing) - len(shown):,} more" if len(chord.missing) > len(shown) else ""
-    return f", missing index {', '.join(shown)}{more}"
+    return f", missing {'index' if len(indexes) == 1 else 'indexes'} {', '.join(shown)}{more}"
+
+
+def _callback_state(chord: Chord) -> str:
+    if chord.callback.state != "unknown":
+        return chord.callback.state
+    return "not sent yet" if chord.state == "open" and chord.missing else "not located"
 
 
 def _verdict(verdict: Verdict, now: float) -> Table:
@@ -110,7 +119,7 @@ def _verdict(verdict: Verdict, now: float) -> Table:
     for number, line in enumerate(verdict.evidence):
         table.add_row(Text("" if number else "Evidence", style="bold"), Text(line))
     if verdict.question:
-        table.add_row(Text("Decides", style="bold"), Text(verdict.question))
+        table.add_row(Text("Question", style="bold"), Text(verdict.question))
     if verdict.since:
         since = f"{moment(verdict.since)} ({duration(now - verdict.since)} ago)"
         table.add_row(Text("Since", style="bold"), Text(since))
@@ -121,26 +130,32 @@ def _verdict(verdict: Verdict, now: float) -> Table:
 
 
 def _header(sighting: Sighting) -> Iterator[RenderableType]:
-    header = sighting.chord.header
-    if not header:
-        yield Text("No header task's id is known: none is counted, and no message of it is left.")
+    chord = sighting.chord
+    nameless = (HeaderTask(index=gap.index) for gap in chord.missing if gap.task_id is None)
+    rows = sorted(
+        (*chord.header, *nameless), key=lambda task: (task.counted, task.index is None, task.index or 0)
+    )
+    if not rows:
+        yield Text("No header task is known: none is counted, and no message of one is left.")
         return
-    shown = sorted(header, key=lambda task: task.counted)[:_ROWS]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("INDEX", "TASK", "NAME", "STATE", "WHERE / ERROR"):
         table.add_column(column, overflow="fold", no_wrap=column == "TASK")
-    for task in shown:
+    for task in rows[:_ROWS]:
         table.add_row(*(Text(cell) for cell in _cells(task, sighting.places.get(task.task_id or ""))))
     yield table
-    if len(header) > _ROWS:
-        yield Text(f"… and {len(header) - _ROWS:,} more; --format json has all.")
+    if len(rows) > _ROWS:
+        yield Text(f"… and {len(rows) - _ROWS:,} more; --format json has all.")
 
 
 def _cells(task: HeaderTask, place: Place | None) -> tuple[str, str, str, str, str]:
+    index = "–" if task.index is None else str(task.index)
+    if task.task_id is None:
+        return index, "id not known", "", "not counted", "not located: running without a trace, or lost"
     where = "" if task.counted else place_words(place)
     return (
-        "–" if task.index is None else str(task.index),
-        plain(task.task_id or "?"),
+        index,
+        plain(task.task_id),
         plain(task.name or "", 40),
         task.state if task.counted else f"{task.state}, not counted",
         ", ".join(x for x in (where, plain(task.error or "", 120)) if x),

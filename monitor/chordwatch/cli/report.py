@@ -102,7 +102,7 @@ def _environment(app: Celery) -> Iterator[str]:
     packages = ", ".join(f"{name} {version(name)}" for name in ("chordwatch", "celery", "kombu", "redis"))
     yield f"- {packages}, Python {platform.python_version()}"
     yield f"- Broker: {app.connection_for_read().transport_cls}, result backend: {type(app.backend).__name__}"
-    yield f"- Settings: {', '.join(f'`{name}`={app.conf.get(name)!r}' for name in _SETTINGS)}"
+    yield f"- Settings: {', '.join(f'`{name}`={app.conf.get(name)}' for name in _SETTINGS)}"
 
 
 def _anonymous(text: str, sighting: Sighting) -> str:

@@ -12,7 +12,6 @@ import click
 from celery import Celery
 from rich.console import Console, RenderableType
 
-from chordwatch.model import HEALTHS
 from chordwatch.text import plain
 from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Watch
 
@@ -36,7 +35,7 @@ health_option = click.option(
     type=click.Choice(list(HEALTH_FILTERS)),
     default="all",
     show_default=True,
-    help=f"Only chords that are so; open means not finished, whichever of {', '.join(HEALTHS)}.",
+    help="Only chords of this health; open means all that are not finished.",
 )
 callback_option = click.option(
     "--callback", metavar="NAME", help="Only chords with this callback (task name)."
@@ -116,8 +115,9 @@ def no_such_chord(ctx: click.Context, wanted: str, gaps: tuple[str, ...]) -> NoR
     print_gaps(gaps)
     late = ", or was not reached in the time (see above)" if gaps else ""
     click.echo(
-        f"No chord found for {plain(wanted)}: neither in the result backend nor in the broker's messages. It "
-        f"finished longer ago than results are kept, or lives in another broker or backend{late}.",
+        f"No chord found for {plain(wanted)}. It may be no chord's id; a callback's, which Redis does not name while "
+        "header tasks run (try `list`); that of a chord that finished longer ago than results are kept; or of one in "
+        f"another broker or backend{late}.",
         err=True,
     )
     ctx.exit(1)

@@ -23,8 +23,8 @@ STYLES = {
     "done": "dim",
 }
 _BAR_WIDTH = 6
-_TITLES = ("CHORD", "HEALTH", " " * _BAR_WIDTH, "DONE", "IDLE", "CALLBACK")
-_RIGHT = (3, 4)
+_TITLES = ("CHORD", "HEALTH", "DONE", "IDLE", "CALLBACK")
+_RIGHT = (2, 3)
 _ID_WIDTH = 36  # a uuid's; other ids may be longer and are shortened
 _INDENT = 2
 
@@ -41,16 +41,14 @@ def chord_table(sightings: Sequence[Sighting], now: float) -> RenderableType:
 
 def _cells(chord: Chord, now: float) -> tuple[str, ...]:
     callback = plain(chord.callback.name or "?")
-    bar = " " * _BAR_WIDTH
-    return plain(chord.chord_id, _ID_WIDTH), chord.health, bar, progress_of(chord), idle(chord, now), callback
+    return plain(chord.chord_id, _ID_WIDTH), chord.health, progress_of(chord), idle(chord, now), callback
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    chord, health, bar, done, idle_, callback = (
+    return "  ".join(
         cell.rjust(width) if at in _RIGHT else cell.ljust(width)
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
-    return f"{chord}  {health}  {bar}  {done}  {idle_}  {callback}".rstrip()
 
 
 def _lines(
@@ -60,10 +58,10 @@ def _lines(
     line = Text(_row(cells, widths))
     health_at = widths[0] + 2
     line.stylize(STYLES[chord.health], health_at, health_at + widths[1])
-    bar_at = health_at + widths[1] + 2
-    whole = line[:bar_at].append_text(_bar(chord)).append_text(line[bar_at + _BAR_WIDTH :])
-    whole.no_wrap, whole.overflow = True, "ellipsis"
-    yield whole
+    # Last, so that a narrow terminal cuts off the bar and not a name.
+    line.append("  ").append_text(_bar(chord))
+    line.no_wrap, line.overflow = True, "ellipsis"
+    yield line
     reason = why(sighting, now=now)
     if reason:
         yield Padding(Text(reason, style="dim"), (0, 0, 0, _INDENT), expand=False)
@@ -76,6 +74,6 @@ def idle(chord: Chord, now: float) -> str:
 
 
 def _bar(chord: Chord) -> Text:
-    total = chord.size if chord.size is not None else (0 if chord.missing else chord.counted)
+    total = chord.counted if chord.size is None and chord.state in FINISHED else chord.size
     filled = min(chord.counted, total) * _BAR_WIDTH // total if total else 0
     return Text("━" * filled, style=STYLES[chord.health]).append("╌" * (_BAR_WIDTH - filled), style="dim")

@@ -12,6 +12,7 @@ from rich.text import Text
 from chordwatch.cli import session
 from chordwatch.cli.tables import chord_table
 from chordwatch.watch import Look
+from chordwatch.watch.words import severity
 
 _SECONDS = 2.0
 
@@ -27,7 +28,7 @@ def command(ctx: click.Context) -> None:
         try:
             while True:
                 look = watch.look(health="open", limit=None)
-                live.update(_page(look, rows=max(1, console.height - 6)), refresh=True)
+                live.update(_page(look, rows=max(1, (console.height - 6) // 2)), refresh=True)
                 time.sleep(_SECONDS)
         except KeyboardInterrupt:
             return
@@ -39,4 +40,5 @@ def _page(look: Look, rows: int) -> RenderableType:
     more = len(look.sightings) - rows
     lines = [Text(f"… and {more:,} more", style="dim")] if more > 0 else []
     notes = [Text(sentence, style="dim") for sentence in look.gaps[:2]]
-    return Group(title, Text(), chord_table(look.sightings[:rows], look.taken_at), *lines, *notes)
+    worst = sorted(look.sightings, key=lambda sighting: severity(sighting.chord))
+    return Group(title, Text(), chord_table(worst[:rows], look.taken_at), *lines, *notes)

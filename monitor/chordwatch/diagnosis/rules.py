@@ -98,7 +98,7 @@ def no_workers(case: Case) -> Iterator[Verdict]:
         case,
         "no_workers",
         tasks=list(queued),
-        summary=f"{tasks_that('wait', queued)} in {', '.join(queues)}, and no worker is online.",
+        summary=f"{tasks_that('wait', queued)} in queue {', '.join(queues)}, and no worker is online.",
         evidence=[
             f"No worker answered an inspect at {clock(case.consumers.asked_at)}.",
             *_where(case, list(queued)),
@@ -120,7 +120,7 @@ def header_failed(case: Case) -> Iterator[Verdict]:
         case,
         "header_failed",
         tasks=[task.task_id for task in failed if task.task_id],
-        summary=f"{name_words(first.name)} failed with {plain(first.error or 'an error', 120)}; {ends}.",
+        summary=f"{_named(first)} failed with {plain(first.error or 'an error', 120)}; {ends}.",
         evidence=[
             sentence(
                 f"{case.described(task.task_id or '')} ended with {plain(task.error or 'an error', 200)}."
@@ -289,7 +289,7 @@ def _unconsumed(case: Case, cause: str, queue: str, tasks: list[str], what: str)
         tasks=tasks,
         summary=f"{what} in queue {plain(queue)}, which no worker reads.",
         evidence=[*_where(case, tasks), f"Online at {clock(case.consumers.asked_at)}: {workers}."],
-        question=f"Does a worker that is too busy to answer read {plain(queue)}?",
+        question=f"Does a worker that is too busy to answer read the queue {plain(queue)}?",
         since=case.consumers.missing_since.get(queue) or _since(case),
     )
 
@@ -329,6 +329,14 @@ def _verdict(
 def _where(case: Case, tasks: list[str]) -> list[str]:
     lines = [f"{case.described(task)} is {place_words(case.places[task])}." for task in tasks[:NAMED]]
     return [sentence(line) for line in lines] + rest(len(tasks))
+
+
+def _named(task: HeaderTask) -> str:
+    return (
+        f"the task at index {task.index}"
+        if task.name is None and task.index is not None
+        else name_words(task.name)
+    )
 
 
 def _raised(task: HeaderTask) -> bool:

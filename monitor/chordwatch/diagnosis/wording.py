@@ -49,7 +49,7 @@ def name_words(name: str | None) -> str:
 
 def sentence(text: str) -> str:
     """Capitalise our own words; a task's name stays as it is."""
-    return text[:1].upper() + text[1:] if text.startswith(("the callback", "a task")) else text
+    return text[:1].upper() + text[1:] if text.startswith(("the callback", "the task", "a task")) else text
 
 
 def the_callback(chord: Chord) -> str:

@@ -18,6 +18,7 @@ import celery
 import redis
 from celery import Celery
 from celery.backends.redis import RedisBackend
+from celery.exceptions import ImproperlyConfigured
 
 from chordwatch.errors import UnsupportedError
 from chordwatch.evidence import backend_metas
@@ -66,14 +67,21 @@ class BackendReader:
     """
 
     def __init__(self, app: Celery) -> None:
-        if not isinstance(app.backend, RedisBackend):
-            kind = type(app.backend).__name__
+        try:
+            backend = app.backend
+        except (ImproperlyConfigured, ImportError) as exc:
+            raise UnsupportedError(
+                "The result backend cannot be loaded, and only Redis can be read; "
+                "give the right one with -A or --result-backend."
+            ) from exc
+        if not isinstance(backend, RedisBackend):
+            kind = type(backend).__name__
             raise UnsupportedError(
                 f"The result backend is {kind}, and only Redis can be read; "
                 "give the right one with -A or --result-backend."
             )
-        self._backend = app.backend
-        self._client: Any = app.backend.client
+        self._backend = backend
+        self._client: Any = backend.client
         self._group_prefix = as_bytes(self._backend.group_keyprefix)
         self._task_prefix = as_bytes(self._backend.task_keyprefix)
         self._parts = PartsReader(self._client)

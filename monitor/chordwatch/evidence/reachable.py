@@ -20,6 +20,10 @@ def reading(what: str, url: str) -> Iterator[None]:
     """
     try:
         yield
+    except redis.exceptions.AuthenticationError as exc:
+        raise UnreachableError(
+            f"The {what} at {url} refuses the login; check user and password in its URL."
+        ) from exc
     except redis.exceptions.NoPermissionError as exc:
         raise UnreachableError(f"The {what} at {url} refuses a command that reading needs: {exc}.") from exc
     except (redis.exceptions.RedisError, OperationalError, OSError) as exc:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -23,7 +23,7 @@ from chordwatch.evidence.facts import Queue, Worker
 from chordwatch.metrics import ChordCollector
 from chordwatch.model import Chord, to_json
 from chordwatch.service.loop import Loop
-from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, matches
+from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Look, matches
 
 #: A monitor that has not finished a look for so many intervals is not healthy.
 _STALE_INTERVALS = 6
@@ -76,7 +76,7 @@ def _add_chords(api: FastAPI, loop: Loop) -> None:
         cursor: Annotated[int, Query(ge=0, description="Go on here: the last answer's X-Next-Cursor.")] = 0,
     ) -> Response:
         """Chords of the last look, oldest open first, then newest finished."""
-        matching = [chord for chord in _last(loop) if matches(chord, health, callback)]
+        matching = [chord for chord in _last(loop).chords if matches(chord, health, callback)]
         page = matching[cursor : cursor + limit]
         more = {"X-Next-Cursor": str(cursor + limit)} if cursor + limit < len(matching) else {}
         return _Json([to_json(chord, header=False) for chord in page], headers=more)
@@ -94,12 +94,12 @@ def _add_installation(api: FastAPI, loop: Loop) -> None:
     @api.get("/api/queues", response_model=list[Queue])
     def queues() -> Response:
         """The broker's queues as of the last look."""
-        return _Json(loop.glance.look.queues if loop.glance.look else [])
+        return _Json(_last(loop).queues)
 
     @api.get("/api/workers", response_model=list[Worker])
     def workers() -> Response:
         """The workers that answered, asked at most once a minute."""
-        return _Json(loop.glance.look.workers if loop.glance.look else [])
+        return _Json(_last(loop).workers)
 
     @api.get("/metrics", response_class=PlainTextResponse)
     def metrics(request: Request) -> Response:
@@ -113,6 +113,10 @@ def _add_installation(api: FastAPI, loop: Loop) -> None:
 
 
 def _add_health(api: FastAPI, loop: Loop, interval: float) -> None:
+    @api.get("/", include_in_schema=False)
+    def root() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
     @api.get("/healthz", responses=_ERRORS)
     def healthz() -> dict[str, str]:
         """Whether the monitor sees anything: its last look succeeded and is not old."""
@@ -146,7 +150,8 @@ def _add_errors(api: FastAPI) -> None:
         return JSONResponse({"error": str(exc)}, 503)
 
 
-def _last(loop: Loop) -> tuple[Chord, ...]:
-    if loop.glance.look is None:
+def _last(loop: Loop) -> Look:
+    """Return the last look, which is refused rather than shown when the next one failed."""
+    if loop.glance.look is None or loop.glance.error:
         raise HTTPException(503, loop.glance.error or "The first look is not finished.")
-    return loop.glance.look.chords
+    return loop.glance.look

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from celery import Celery
 
@@ -86,7 +86,7 @@ class Loop:
     def _failed(self, error: str) -> None:
         if error != self.glance.error:
             logger.error("%s", error)
-        self.glance = Glance(look=self.glance.look, error=error)
+        self.glance = replace(self.glance, error=error)
         # The next look opens its connections anew.
         if self._watch:
             self._watch.close()

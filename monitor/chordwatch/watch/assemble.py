@@ -58,7 +58,7 @@ def assemble(evidence: ChordEvidence) -> Sighting:
         health="ok",
         size=_size(evidence),
         counted=max(keys.counted, len(known)) if complete else keys.counted,
-        missing=() if complete else tuple(_missing(evidence, known, parts)),
+        missing=() if complete else tuple(sorted(_missing(evidence, known, parts), key=_header_order)),
         callback=callback,
         header=header,
         errbacks=tuple(
@@ -275,6 +275,10 @@ def _missing(
         yield MissingPart(index=index)
     for _ in range(rest - len(unseen)):
         yield MissingPart(index=None)
+
+
+def _header_order(gap: MissingPart) -> tuple[bool, int]:
+    return gap.index is None, gap.index or 0
 
 
 def _finished_at(state: ChordState, evidence: ChordEvidence, callback: Callback) -> float | None:

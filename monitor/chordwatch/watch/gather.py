@@ -108,7 +108,8 @@ class Gatherer:
     def one_chord(self, chord_id: str, this: Round) -> ChordEvidence | None:
         """Return all that can be learned of one chord; None when there is no sign that it is one."""
         keys = self.backend.read_chords([chord_id], this.budget, this.gaps).get(chord_id)
-        results = self._results(this, wanted=keys is None or keys.claim == "done")
+        # Without a size the chord is over, or never had one: its callback may have a result.
+        results = self._results(this, wanted=keys is None or keys.size is None)
         body = this.survey.body_of(chord_id)
         if keys is None and body is None and chord_id not in results.callbacks:
             callers = this.survey.callers()

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from chordwatch.evidence.facts import Place, PlaceKind
-from chordwatch.model import FINISHED, Chord, Verdict
+from chordwatch.model import FINISHED, OUTCOMES, Chord, Verdict
 from chordwatch.text import plain
 from chordwatch.watch.look import Sighting
 
@@ -66,6 +66,23 @@ def cause_of(chord: Chord) -> str:
     return "; or: ".join(_clause(verdict) for verdict in (first, *second)) + " (not certain)"
 
 
+def severity(chord: Chord) -> int:
+    """Return the rank of a chord's health, the worst first."""
+    return OUTCOMES.index(chord.health) if chord.health in OUTCOMES else len(OUTCOMES)
+
+
+def unlocated(sighting: Sighting) -> int:
+    """Return how many parts an open chord waits for that were found nowhere: running without a trace, or lost."""
+    chord = sighting.chord
+    missing = len(chord.missing) if chord.size is None else max(0, chord.size - chord.counted)
+    located = sum(
+        place.kind not in {"nowhere", "unknown"}
+        for task_id, place in sighting.places.items()
+        if task_id != chord.callback.task_id
+    )
+    return 0 if chord.state in FINISHED else max(0, missing - located)
+
+
 def waits_for(sighting: Sighting, *, now: float) -> str:
     """Say where the parts are that this chord still waits for: `2 in queue low, 1 nowhere`."""
     chord = sighting.chord
@@ -89,7 +106,12 @@ def waits_for(sighting: Sighting, *, now: float) -> str:
 def why(sighting: Sighting, *, now: float) -> str:
     """Return the cause in words; without a verdict, what an open chord waits for."""
     chord = sighting.chord
-    return cause_of(chord) or ("" if chord.state in FINISHED else f"waits for {waits_for(sighting, now=now)}")
+    cause, lost = cause_of(chord), unlocated(sighting)
+    if chord.state in FINISHED:
+        return cause
+    if not cause:
+        return f"waits for: {waits_for(sighting, now=now)}"
+    return f"{cause} And {lost:,} more not located." if lost else cause
 
 
 def _clause(verdict: Verdict) -> str:

@@ -25,7 +25,8 @@ def test_all_that_is_known_is_shown() -> None:
 
     for line in (
         r"Chord +group$",
-        r"Health +hung \(open\)$",
+        r"Health +hung$",
+        r"State +open$",
         r"Counted +1 of 2, missing index 1$",
         r"Callback +zoo\.collect body$",
         r"Errback +zoo\.alarm e$",
@@ -66,7 +67,7 @@ def test_foreign_names_are_literal_and_short(name: str) -> None:
     ("missing", "shown"),
     [
         ((), "1 of 2"),
-        ((MissingPart(index=3), MissingPart(index=7)), "1 of 2, missing index 3, 7"),
+        ((MissingPart(index=3), MissingPart(index=7)), "1 of 2, missing indexes 3, 7"),
         ((MissingPart(index=None),) * 4, "1 of 2, 4 missing"),
         ((MissingPart(index=3), *(MissingPart(index=None),) * 30), "1 of 2, missing index 3 and 30 more"),
         (tuple(MissingPart(index=n) for n in range(25)), ", 18, 19 and 5 more"),
@@ -93,7 +94,17 @@ def test_what_is_not_counted_comes_first_and_a_large_header_is_cut() -> None:
 
 
 def test_a_chord_without_any_known_task_says_so() -> None:
-    assert "No header task's id is known" in text_of(chord_detail(sighting(header=()), NOW))
+    nothing = sighting(header=(), missing=())
+
+    assert "No header task is known" in text_of(chord_detail(nothing, NOW))
+
+
+def test_a_part_of_unknown_id_has_a_row_of_its_own() -> None:
+    lost = sighting(header=(), missing=(MissingPart(index=7),))
+
+    assert re.search(
+        r"^7 +id not known +not counted +not located", text_of(chord_detail(lost, NOW)), re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("kind", get_args(PlaceKind))

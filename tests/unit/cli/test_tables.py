@@ -13,7 +13,7 @@ def test_a_chord_is_one_line_and_why_it_waits_another() -> None:
     title, line, reason = text_of(chord_table([seen], NOW)).splitlines()
 
     assert title.split() == ["CHORD", "HEALTH", "DONE", "IDLE", "CALLBACK"]
-    assert line.split() == ["group", "hung", "━━━╌╌╌", "1", "of", "2", "1", "min", "zoo.collect"]
+    assert line.split() == ["group", "hung", "1", "of", "2", "1", "min", "zoo.collect", "━━━╌╌╌"]
     assert reason.strip() == "1 task of the header waits in queue nobody, which no worker reads (not certain)"
 
 

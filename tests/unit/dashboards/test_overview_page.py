@@ -87,7 +87,7 @@ def test_every_health_is_counted_on_top(open_page: Open) -> None:
 def test_nothing_is_red_while_nothing_is_stuck(open_page: Open) -> None:
     page = open_page(look(sighting("a", "ok"), sighting("b", "waiting")))
 
-    assert page.subheader[0].value == "None of 2 open chords is stuck"
+    assert page.subheader[0].value == "None of 2 open chords is known to be stuck"
 
 
 def test_queues_are_shown_with_depth_unacked_and_consumers(open_page: Open) -> None:
@@ -168,7 +168,7 @@ def test_what_could_not_be_seen_is_noted_at_the_end(open_page: Open) -> None:
 
     # By its text alone: AppTest of Streamlit 1.54 takes an expander with an icon for a status.
     assert texts(page.text)[0].endswith("it has not seen.\n12 keys were skipped.")
-    assert page.subheader[0].value == "None of 1 open chord seen is stuck"
+    assert page.subheader[0].value == "None of 1 open chord seen is known to be stuck"
 
 
 def test_a_complete_look_has_no_notes(open_page: Open) -> None:

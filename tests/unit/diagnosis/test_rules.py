@@ -52,7 +52,7 @@ def test_a_verdict_that_rests_on_silence_is_not_certain_and_asks() -> None:
     (verdict,) = verdicts({"h1": in_queue("nobody")})
 
     assert not verdict.certain
-    assert verdict.question == "Does a worker that is too busy to answer read nobody?"
+    assert verdict.question == "Does a worker that is too busy to answer read the queue nobody?"
 
 
 def test_a_header_task_in_a_queue_that_is_read_waits() -> None:
@@ -95,7 +95,7 @@ def test_without_any_worker_the_queue_is_not_to_blame() -> None:
     assert (verdict.cause, verdict.outcome, verdict.tasks) == ("no_workers", "hung", ("h1",))
     assert not verdict.certain
     assert verdict.question is not None
-    assert verdict.summary == "1 task waits in celery, and no worker is online."
+    assert verdict.summary == "1 task waits in queue celery, and no worker is online."
 
 
 def test_workers_that_were_not_asked_are_not_said_to_be_missing() -> None:

@@ -7,7 +7,7 @@ import pytest
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Callback, MissingPart
 from chordwatch.watch import Sighting
-from chordwatch.watch.words import SENTENCE_LENGTH, cause_of, duration, progress_of, waits_for, why
+from chordwatch.watch.words import SENTENCE_LENGTH, cause_of, duration, progress_of, unlocated, waits_for, why
 from tests.unit.cli.rendered import NAMES, sighting, verdict
 from tests.unit.seen import NOW, header_task, open_chord
 
@@ -87,7 +87,7 @@ def test_without_a_verdict_the_places_are_told() -> None:
     seen = Sighting(chord=open_chord(size=6, missing=missing), places=places)
 
     assert why(seen, now=NOW) == (
-        "waits for 1 nowhere, 1 unacked from low, 2 running on 2 workers, 1 not located"
+        "waits for: 1 nowhere, 1 unacked from low, 2 running on 2 workers, 1 not located"
     )
 
 
@@ -117,3 +117,11 @@ def test_a_chord_of_which_nothing_is_known_waits_for_something_unknown() -> None
 
 def test_a_finished_chord_waits_for_nothing() -> None:
     assert why(sighting(state="succeeded"), now=NOW) == ""
+
+
+def test_a_verdict_on_some_parts_does_not_hide_those_that_were_not_located() -> None:
+    chord = open_chord(size=4, counted=1, missing=(), verdicts=(verdict(summary="One waits."),))
+    seen = Sighting(chord=chord, places={"t0": Place(kind="queue", name="low")})
+
+    assert unlocated(seen) == 2
+    assert why(seen, now=NOW).endswith("And 2 more not located.")
