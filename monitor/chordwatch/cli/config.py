@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from kombu.utils.url import maybe_sanitize_url
 from rich.table import Table
 from rich.text import Text
 
@@ -26,4 +27,5 @@ def command(ctx: click.Context) -> None:
     console = session.console(ctx)
     console.print(table)
     console.print(Text(f"\nBroker          {app.connection_for_read().as_uri()}"))
-    console.print(Text(f"Result backend  {app.backend.as_uri(include_password=False)}"))
+    backend = maybe_sanitize_url(app.conf.result_backend or "none")
+    console.print(Text(f"Result backend  {backend}"))

@@ -69,9 +69,9 @@ class BackendReader:
     def __init__(self, app: Celery) -> None:
         try:
             backend = app.backend
-        except (ImproperlyConfigured, ImportError) as exc:
+        except (ImproperlyConfigured, ImportError, ValueError) as exc:
             raise UnsupportedError(
-                "The result backend cannot be loaded, and only Redis can be read; "
+                f"The result backend cannot be loaded ({type(exc).__name__}), and only Redis can be read; "
                 "give the right one with -A or --result-backend."
             ) from exc
         if not isinstance(backend, RedisBackend):

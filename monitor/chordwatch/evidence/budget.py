@@ -30,6 +30,10 @@ class Budget:
         """Whether the time is over."""
         return self.left() == 0.0
 
+    def extend(self, seconds: float) -> None:
+        """Give back time that was spent waiting for others."""
+        self._ends += seconds
+
     def share(self, part: float) -> Budget:
         """Return a budget of its own over `part` (0 to 1) of what is left."""
         return Budget(self.left() * part)

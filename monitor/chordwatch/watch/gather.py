@@ -16,7 +16,7 @@ from chordwatch.evidence.backend import GROUPLESS_CALLBACKS, BackendReader
 from chordwatch.evidence.broker import BrokerReader
 from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, Message, TaskMeta
-from chordwatch.evidence.workers import WorkerReader
+from chordwatch.evidence.workers import TIMEOUT, WorkerReader
 from chordwatch.watch import family
 from chordwatch.watch.assemble import find_body
 from chordwatch.watch.survey import ConsumerMemory, Survey, survey
@@ -78,7 +78,10 @@ class Gatherer:
             asking = pool.submit(self._workers.ask, gaps)
             if scan:
                 self._scan_chords(budget.share(0.5), gaps)
+            waited = time.monotonic()
             workers, asked_at = asking.result()
+            # A broker that does not let itself be asked is no reason to read less of the backend.
+            budget.extend(max(0.0, time.monotonic() - waited - TIMEOUT))
         missing = self._memory.update(workers, asked_at) if asked_at else {}
         consumers = Consumers(asked_at=asked_at, workers=workers, missing_since=missing)
         # Without a scan there is one chord to read afterwards, and its messages are the larger part.

@@ -187,6 +187,15 @@ def test_the_projects_own_app_sees_the_same(crowd: Crowd) -> None:
     assert [chord["chord_id"] for chord in only_document(done)] == [group_id(crowd.hung)]
 
 
+@pytest.mark.parametrize("backend", ["garbage", "db+sqlite:///x.db", "rpc://", "rediss://127.0.0.1:1/0"])
+def test_a_result_backend_that_cannot_be_read_is_a_sentence_and_exit_3(crowd: Crowd, backend: str) -> None:
+    done = finish(start_chords(crowd.urls[0], backend, "list"))
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("The result backend ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_unknown_id_is_a_sentence_and_exit_1(crowd: Crowd) -> None:
     started = [start_chords(*crowd.urls, command, "no-such-id") for command in ("show", "results", "report")]
     for done in (finish(process) for process in started):

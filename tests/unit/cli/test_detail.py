@@ -35,7 +35,7 @@ def test_all_that_is_known_is_shown() -> None:
         r"HUNG +1 task of the header waits",
         r"Cause +queue_unconsumed \(not certain\), see docs/causes\.md#queue_unconsumed$",
         r"Evidence +zoo\.add \(index 1\) h1 is in queue nobody\.$",
-        r"Decides +Does a busy worker read it\?$",
+        r"Question +Does a busy worker read it\?$",
         r"Since .* \(1 min 30 s ago\)$",
         r"Remedy +Start a worker\.$",
         r"1 +h1 +zoo\.add +unknown, not counted +in queue nobody$",

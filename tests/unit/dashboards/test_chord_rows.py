@@ -42,7 +42,7 @@ def test_chords_are_counted_by_health_worst_first_and_zeros_too() -> None:
         ([], True, "No open chords seen"),
         (["ok"], False, "None of 1 open chord is known to be stuck"),
         (["ok", "late", "failed"], False, "None of 3 open chords is known to be stuck"),
-        (["ok", "hung"], False, "1 of 2 open chords is known to be stuck"),
+        (["ok", "hung"], False, "1 of 2 open chords is stuck"),
         (["looping", "hung"], True, "2 of 2 open chords seen are stuck"),
     ],
 )
