@@ -82,7 +82,9 @@ def test_chords_are_served_by_health_by_callback_and_page_by_page(
     second = monitor.http.get("/api/chords", params={"limit": 2, "cursor": first.headers["X-Next-Cursor"]})
 
     assert {chord["chord_id"] for chord in everything} == set(ids)
-    assert first.json() + second.json() == everything
+    assert [chord["chord_id"] for chord in first.json() + second.json()] == [
+        chord["chord_id"] for chord in everything
+    ]
     assert "X-Next-Cursor" not in second.headers
     assert all("header" not in chord for chord in everything)
     for parameters, expected in [

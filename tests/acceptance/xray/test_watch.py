@@ -23,7 +23,8 @@ from tests.support.servers import Processes, RedisServer, celery, clean_environm
 
 #: The first terminal that a session's leader opens is its controlling one, to which Ctrl-C belongs.
 _OPEN_AND_BECOME = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
 os.close(os.open(os.ttyname(0), os.O_RDWR))
 os.execv(sys.argv[1], sys.argv[1:])
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -111,6 +112,8 @@ class Stranger:
         close(self.app)
         self.broker.close()
         self.backend.close()
+        # kombu leaves a socket to the collector; it is to come here, and not in the midst of another test.
+        gc.collect()
 
     def _load(self) -> ModuleType:
         spec = importlib.util.spec_from_file_location("project", HERE / "project.py")
