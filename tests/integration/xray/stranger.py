@@ -108,7 +108,10 @@ class Stranger:
 
     def close(self) -> None:
         """Close the clients."""
-        self.app.backend.result_consumer.stop()
+        consumer = self.app.backend.result_consumer
+        consumer.stop()
+        # A result that is collected later would connect anew to unsubscribe, to a Redis that is gone.
+        consumer.subscribed_to.clear()
         close(self.app)
         self.broker.close()
         self.backend.close()
