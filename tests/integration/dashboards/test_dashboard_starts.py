@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from dashboard_servers import OTHER_ADDRESS, ROOT, Server, Start, free_port, status_of
+from dashboard_servers import OTHER_ADDRESS, Server, Start, status_of
+
+from tests.support.servers import ROOT, free_port
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed: the extra `dashboard`")
 

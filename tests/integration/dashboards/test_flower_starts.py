@@ -6,7 +6,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from dashboard_servers import OTHER_ADDRESS, Server, Start, free_port, status_of
+from dashboard_servers import OTHER_ADDRESS, Server, Start, status_of
+
+from tests.support.servers import free_port
 
 pytest.importorskip("flower", reason="Flower is not installed: the extra `flower`")
 

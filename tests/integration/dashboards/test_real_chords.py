@@ -8,10 +8,11 @@ from typing import Any
 import chord_source
 import pytest
 from celery import Celery
-from dashboard_servers import ROOT, Server, free_port
+from dashboard_servers import Server
 
 import chordwatch
 from chordwatch.watch import Watch
+from tests.support.servers import ROOT, free_port
 
 streamlit = pytest.importorskip("streamlit", reason="Streamlit is not installed: the extra `dashboard`")
 

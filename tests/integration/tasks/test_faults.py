@@ -6,7 +6,8 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from tests.integration.tasks.conftest import Stack, wait_until
+from tests.integration.tasks.conftest import Stack
+from tests.support.polling import wait_until
 
 Played = dict[str, dict[str, Any]]
 

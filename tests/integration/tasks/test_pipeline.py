@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.tasks.conftest import Stack, free_port, start_workflow, wait_until
+from tests.integration.tasks.conftest import Stack, start_workflow
+from tests.support.polling import wait_until
+from tests.support.servers import free_port
 
 Tasks = dict[str, dict[str, Any]]
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.integration.tasks.conftest import Stack, wait_until
+from tests.integration.tasks.conftest import Stack
+from tests.support.polling import wait_until
 
 Played = dict[str, dict[str, Any]]
 
