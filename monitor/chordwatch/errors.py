@@ -2,8 +2,8 @@
 
 ChordwatchError
 ├── SettingError          a setting has a value that cannot be used
-├── UnreachableError      broker or result backend does not answer
-└── UnsupportedError      this kind of broker or backend cannot be read
+├── UnreachableError      broker or result backend does not answer, or refuses
+└── UnsupportedError      this kind of result backend cannot be read
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class SettingError(ChordwatchError):
 
 
 class UnreachableError(ChordwatchError):
-    """The broker or the result backend does not answer."""
+    """The broker or the result backend does not answer, or refuses a login or a command."""
 
 
 class UnsupportedError(ChordwatchError):

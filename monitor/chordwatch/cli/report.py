@@ -40,9 +40,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$@&])")
 def command(ctx: click.Context, id_: str) -> None:
     """Print a Markdown report on one chord, fit for a public ticket."""
     with session.watching(ctx) as watch:
-        sighting, gaps = watch.sight(id_)
-    if sighting is None:
-        session.no_such_chord(ctx, id_, gaps)
+        sighting, gaps = session.sighted(ctx, watch, id_)
     click.echo(markdown(sighting, gaps, session.app_of(ctx)))
 
 

@@ -13,7 +13,7 @@ from celery import Celery
 from rich.console import Console, RenderableType
 
 from chordwatch.text import plain
-from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Watch
+from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Sighting, Watch
 
 #: An unreachable server answers within so many seconds or not at all; Celery would wait without end.
 CONNECT_SECONDS = 5.0
@@ -110,7 +110,15 @@ def print_gaps(gaps: tuple[str, ...]) -> None:
         click.echo(f"Note: {sentence}", err=True)
 
 
-def no_such_chord(ctx: click.Context, wanted: str, gaps: tuple[str, ...]) -> NoReturn:
+def sighted(ctx: click.Context, watch: Watch, wanted: str) -> tuple[Sighting, tuple[str, ...]]:
+    """Return the chord that an id leads to, and what was not seen; without one exit 1."""
+    sighting, gaps = watch.sight(wanted)
+    if sighting is None:
+        _no_such_chord(ctx, wanted, gaps)
+    return sighting, gaps
+
+
+def _no_such_chord(ctx: click.Context, wanted: str, gaps: tuple[str, ...]) -> NoReturn:
     """Say that nothing was found under the id, and exit 1."""
     print_gaps(gaps)
     late = ", or was not reached in the time (see above)" if gaps else ""

@@ -18,9 +18,7 @@ from chordwatch.model import to_json
 def command(ctx: click.Context, id_: str, format_: str) -> None:
     """Show one chord. ID is its group id, its callback's id, or the id of any of its header tasks."""
     with session.watching(ctx) as watch:
-        sighting, gaps = watch.sight(id_)
-    if sighting is None:
-        session.no_such_chord(ctx, id_, gaps)
+        sighting, gaps = session.sighted(ctx, watch, id_)
     if format_ == "json":
         session.print_json(to_json(sighting.chord, header=True))
     else:

@@ -170,7 +170,6 @@ class WorkerTask:
     kind: Literal["active", "reserved", "scheduled"]
     started_at: float | None = None
     eta: float | None = None
-    attempt: int | None = None
     queue: str | None = None
 
 

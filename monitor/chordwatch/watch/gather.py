@@ -21,7 +21,7 @@ from chordwatch.watch import family
 from chordwatch.watch.assemble import find_body
 from chordwatch.watch.survey import ConsumerMemory, Survey, survey
 
-#: So many results, and saved groups, are kept from look to look at the most.
+#: So many results, saved groups, and chords not yet read are kept from look to look at the most.
 _MAX_KEPT = 200_000
 
 
@@ -97,7 +97,8 @@ class Gatherer:
         named = {*this.survey.carried, *this.survey.embedding(), *self._calling(this.survey.callers(), this)}
         keys = self.backend.read_chords(self._chord_ids | named, this.budget, this.gaps)
         keys = self._without_leftovers(keys, named, this)
-        self._chord_ids = set(keys)
+        unread = self._chord_ids if this.gaps.partial and len(self._chord_ids) < _MAX_KEPT else set()
+        self._chord_ids = unread | keys.keys()
         dispatched = any(chord.claim == "done" for chord in keys.values())
         results = self._results(this, wanted=finished or dispatched)
         bodies = {id_ for chord_id in named if (body := this.survey.body_of(chord_id)) for id_ in body.ids}

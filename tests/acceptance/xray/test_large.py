@@ -91,7 +91,7 @@ def test_what_time_did_not_suffice_for_is_said(server: RedisServer) -> None:
 
 def test_a_header_of_a_hundred_thousand_tasks_is_listed_and_shown(server: RedisServer) -> None:
     plant_header(server.broker, server.backend, "giant", HEADER, COUNTED)
-    listed, list_took = timed(server, "list", "--format", "json", limit=10)
+    listed, list_took = timed(server, "list", "--format", "json", limit=5)
     slow_list = blocking(server.broker)
     shown, show_took = timed(server, "show", "giant", "--format", "json", limit=15, look="10")
     slow_show = blocking(server.broker)
@@ -104,7 +104,7 @@ def test_a_header_of_a_hundred_thousand_tasks_is_listed_and_shown(server: RedisS
     assert (seen["size"], seen["counted"]) == (HEADER, COUNTED)
     assert sorted(gap["index"] for gap in seen["missing"]) == list(range(COUNTED, HEADER))
     assert sum(part["counted"] for part in seen["header"]) == COUNTED
-    assert list_took < 10
+    assert list_took < 5
     assert max(show_took, table_took) < 15
     assert "giant" in table.stdout
     assert len(table.stdout) < 50_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -43,8 +42,13 @@ def scene(lasting_redis: RedisServer, lasting_processes: Processes) -> Iterator[
     stranger.close()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let kombu's pools, which live as long as the process, drop sockets whenever they are collected."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+@pytest.fixture
+def stranger(redis: RedisServer, processes: Processes) -> Iterator[Stranger]:
+    """A project of one test's own, with one worker on the default queue."""
+    stranger = Stranger(redis, processes)
+    stranger.worker("main", concurrency=2)
+    stranger.ready("main")
+    # Canvas without a task of the app (`chord([...])`) asks the current app, else Celery's default one.
+    stranger.tasks.app.set_current()
+    yield stranger
+    stranger.close()

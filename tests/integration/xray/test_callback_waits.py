@@ -11,18 +11,7 @@ from celery import chord, group
 from chordwatch.watch import Watch
 from tests.integration.xray.stranger import Stranger, group_id
 from tests.support.polling import wait_until
-from tests.support.servers import Processes, RedisServer
-
-
-@pytest.fixture
-def stranger(redis: RedisServer, processes: Processes) -> Iterator[Stranger]:
-    stranger = Stranger(redis, processes)
-    stranger.worker("main", concurrency=2)
-    stranger.ready("main")
-    # Canvas without a task of the app (`chord([...])`) asks the current app, else Celery's default one.
-    stranger.tasks.app.set_current()
-    yield stranger
-    stranger.close()
+from tests.support.servers import RedisServer
 
 
 @pytest.fixture

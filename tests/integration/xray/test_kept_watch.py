@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from celery import chord
 
 from chordwatch.watch import Watch
 from tests.integration.xray.stranger import FOR_EVER, Stranger, causes, group_id
 from tests.support.polling import wait_until
-from tests.support.servers import Processes, RedisServer
-
-
-@pytest.fixture
-def stranger(redis: RedisServer, processes: Processes) -> Iterator[Stranger]:
-    stranger = Stranger(redis, processes)
-    stranger.worker("main", concurrency=1)
-    stranger.ready("main")
-    stranger.tasks.app.set_current()
-    yield stranger
-    stranger.close()
+from tests.support.servers import RedisServer
 
 
 def test_a_worker_that_started_after_the_others_were_asked_is_no_reason_to_call_its_queue_unread(

@@ -62,7 +62,7 @@ class Project:
 
     def progress(self, prefix: str = "") -> None:
         """Wait until the first part is counted."""
-        key = f"{prefix}{GROUP}{self.id}.d"
+        key = f"{prefix}{GROUP}{self.id}.j"  # `.d` is new in Celery 5.7
         wait_until(lambda: self.stranger.backend.exists(key), f"a part is counted under {key}")
         self.counted_at = time.time()
 
