@@ -60,9 +60,10 @@ class Project:
         self.result = chord(header, t.collect.s()).apply_async()
         self.id = group_id(self.result)
 
-    def progress(self, prefix: str = "") -> None:
+    def progress(self) -> None:
         """Wait until the first part is counted."""
-        key = f"{prefix}{GROUP}{self.id}.j"  # `.d` is new in Celery 5.7
+        # As the project's own backend names it: Celery 5.4 joins a prefix in another way, and has no `.d`.
+        key = self.stranger.app.backend.get_key_for_group(self.id, ".j")
         wait_until(lambda: self.stranger.backend.exists(key), f"a part is counted under {key}")
         self.counted_at = time.time()
 
@@ -79,7 +80,7 @@ def projects(lasting_processes: Processes) -> Iterator[dict[str, Project]]:
         found[name].stranger.worker(name, concurrency=1)
         found[name].publish()
     for name, project in found.items():
-        project.progress("stage:" if name == "prefix" else "")
+        project.progress()
     yield found
     for project in found.values():
         project.stranger.close()
