@@ -79,7 +79,7 @@ def projects(lasting_processes: Processes) -> Iterator[dict[str, Project]]:
         )
         found[name].stranger.worker(name, concurrency=1)
         found[name].publish()
-    for name, project in found.items():
+    for project in found.values():
         project.progress()
     yield found
     for project in found.values():
