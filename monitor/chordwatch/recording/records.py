@@ -1,0 +1,114 @@
+"""The records that instrumented processes send to the store: one batch is one msgpack document.
+
+Pure; used by every instrumented process to write, and by the store to read.
+
+A batch is `[VERSION, boot, sequence, node, dropped, strings, chords]`: `boot` names the sending process, `sequence`
+counts its batches from 1, `node` is its worker's name, `dropped` maps a reason to a number of lost records, and
+names of tasks and queues are indexes into `strings`.
+Each chord is `[packed group id, facts, records]`; see `Facts` and `Record`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import NamedTuple, TypedDict
+
+VERSION = 1
+
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_UUID_BYTES = 16
+
+
+class Kind(IntEnum):
+    """What was seen of a task. `EXPECTED` is a part that another task's message still carries."""
+
+    EXPECTED = 0
+    PUBLISHED = 1
+    RECEIVED = 2
+    STARTED = 3
+    ENDED = 4
+
+
+class Role(IntEnum):
+    """What a task is to the chord. The callback may be several tasks: the steps of a chain, a group."""
+
+    HEADER = 0
+    CALLBACK = 1
+    ERRBACK = 2
+
+
+class End(IntEnum):
+    """How a run ended. `FAILED` also stands for what Celery reports as failed without having run it."""
+
+    SUCCEEDED = 1
+    FAILED = 2
+    RETRYING = 3
+    REVOKED = 4
+    REJECTED = 5
+    IGNORED = 6
+
+
+class Record(NamedTuple):
+    """One sighting of one run of a task. Times are Unix seconds; trailing fields may be left out as None.
+
+    A run is one start of one attempt; an attempt is `(nesting, retries)`, as `replace()` keeps id and retries and
+    counts `nesting` up.
+    `started_at` in `ENDED` names the run that ended; None where the process that saw the end does not know it.
+    `counted`: Celery counted the part with this end. `last`: no further step of the callback follows.
+    `dynamic`: the part was added by `add_to_chord`, so the chord's size grows by one.
+    """
+
+    kind: int
+    role: int
+    task_id: bytes
+    index: int | None
+    retries: int
+    nesting: int
+    at: float
+    name: int | None
+    queue: int | None
+    end: int | None = None
+    started_at: float | None = None
+    counted: bool | None = None
+    last: bool | None = None
+    error: str | None = None
+    eta: float | None = None
+    dynamic: bool | None = None
+
+
+class Facts(TypedDict, total=False):
+    """What a process knows of a chord as a whole; sent by each process when it first meets the chord.
+
+    Keys are single letters, because the store keeps some of them as they come:
+    `c` callback `[packed id or None, name, queue or None, number of tasks that end it]`, `e` errbacks
+    `[[packed id or None, name], ...]`, `s` the callback's signature (msgpack), `n` the size that Celery wrote,
+    `r` root id, `p` parent id, `x` a dispatch that failed `[time, error]`, `a` the time of a dispatch by
+    `_chord.run`, `l` 1 where the chord is still ahead in a chain (planned).
+    """
+
+    c: list[object]
+    e: list[list[object]]
+    s: bytes
+    n: int
+    r: str
+    p: str
+    x: list[object]
+    a: float
+    l: int
+
+
+def pack_id(task_id: str) -> bytes:
+    """Return an id as the store keeps it: 16 bytes for a UUID as Celery writes it, longer or shorter for others."""
+    if _UUID(task_id):
+        return bytes.fromhex(task_id.replace("-", ""))
+    raw = b"~" + task_id.encode("utf-8", "surrogatepass")
+    return raw if len(raw) != _UUID_BYTES else b"\0" + raw
+
+
+def unpack_id(packed: bytes) -> str:
+    """Return the id that `pack_id` packed."""
+    if len(packed) == _UUID_BYTES:
+        text = packed.hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return packed.lstrip(b"\0")[1:].decode("utf-8", "surrogatepass")
