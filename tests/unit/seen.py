@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from chordwatch.evidence.facts import (
-    Body,
     ChordEvidence,
     ChordKeys,
     Consumers,
@@ -18,6 +17,7 @@ from chordwatch.evidence.facts import (
     WorkerTask,
 )
 from chordwatch.model import Callback, Chord, HeaderTask, MissingPart
+from chordwatch.recording.signatures import Body
 
 NOW = 1_795_189_449.0
 BODY = Body(task_id="body", name="zoo.collect", task_ids=("body",))

@@ -24,19 +24,11 @@ from chordwatch.errors import UnsupportedError
 from chordwatch.evidence import backend_metas
 from chordwatch.evidence.backend_parts import PartsReader
 from chordwatch.evidence.budget import Budget, Gaps
-from chordwatch.evidence.decode import (
-    MAX_BYTES,
-    UndecodableError,
-    as_bytes,
-    as_dict,
-    as_moment,
-    decoded,
-    load,
-    number,
-)
+from chordwatch.evidence.decode import MAX_BYTES, UndecodableError, as_bytes, decoded, load, number
 from chordwatch.evidence.facts import ChordKeys, Claim, TaskMeta
 from chordwatch.evidence.reachable import reading
 from chordwatch.evidence.result_tuples import inner_groups, leaves
+from chordwatch.foreign import as_dict, as_moment
 
 #: `.d` is new in Celery 5.7 and is never alone; `.j .s .t .c` tell that a group id is a chord's.
 SUFFIXES = (b".s", b".j", b".t", b".c", b".d")

@@ -12,18 +12,10 @@ from typing import Any
 
 from chordwatch.evidence.backend_parts import STATES, error_of
 from chordwatch.evidence.budget import Gaps
-from chordwatch.evidence.decode import (
-    UndecodableError,
-    as_bytes,
-    as_dict,
-    as_int,
-    as_list,
-    as_text,
-    as_time,
-    load,
-)
+from chordwatch.evidence.decode import UndecodableError, as_bytes, load
 from chordwatch.evidence.facts import TaskMeta
 from chordwatch.evidence.result_tuples import launches, leaves
+from chordwatch.foreign import as_dict, as_int, as_list, as_text, as_time
 
 #: Up to here a result is fetched whole; beyond, `_HEAD` bytes of its beginning and `_TAIL` of its end.
 WHOLE_BYTES = 64 * 1024

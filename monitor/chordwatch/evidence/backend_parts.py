@@ -12,17 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from chordwatch.evidence.budget import CHUNK_BYTES, Budget, Gaps, chunk_length
-from chordwatch.evidence.decode import (
-    MAX_BYTES,
-    UndecodableError,
-    as_bytes,
-    as_dict,
-    as_list,
-    as_text,
-    decoded,
-    load,
-)
+from chordwatch.evidence.decode import MAX_BYTES, UndecodableError, as_bytes, decoded, load
 from chordwatch.evidence.facts import ChordKeys, Part
+from chordwatch.foreign import as_dict, as_list, as_text
 from chordwatch.model import ERROR_LENGTH, TaskState
 
 CHUNK_ENTRIES = 1000

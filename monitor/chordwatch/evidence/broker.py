@@ -14,10 +14,11 @@ import redis
 from celery import Celery
 
 from chordwatch.evidence.budget import Budget, Gaps, chunk_length
-from chordwatch.evidence.decode import as_bytes, as_moment, decoded
+from chordwatch.evidence.decode import as_bytes, decoded
 from chordwatch.evidence.facts import Message, Queue
 from chordwatch.evidence.messages import MessageReader
 from chordwatch.evidence.reachable import reading
+from chordwatch.foreign import as_moment
 
 TRANSPORTS = ("redis", "rediss", "sentinel", "redis+socket")
 CONNECT_SECONDS = 5.0

@@ -12,10 +12,11 @@ import json
 import lzma
 import zlib
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any, Protocol
 
 import msgpack
+
+from chordwatch.foreign import as_dict
 
 #: A payload beyond this is not fetched, and not decompressed further.
 MAX_BYTES = 4 * 1024 * 1024
@@ -23,8 +24,6 @@ MAX_BYTES = 4 * 1024 * 1024
 #: celery.backends.base.COMPRESSED_PAYLOAD_MAGIC, Celery 5.7: magic, content type, NUL, payload.
 _COMPRESSED = b"\x00celery-compressed\x00"
 _PICKLE_PROTOCOLS = range(2, 6)
-#: 9999-01-01: what lies beyond, no clock can show.
-_LAST_MOMENT = 253_370_764_800.0
 
 
 class UndecodableError(Exception):
@@ -113,46 +112,6 @@ def load_body(message: dict[str, Any]) -> Any:
     if headers.get("compression"):
         data = decompress(data, str(headers["compression"]))
     return load(data)
-
-
-def as_dict(value: object) -> dict[str, Any]:
-    """Return `value` if it is a dict with text keys, else an empty one."""
-    return value if isinstance(value, dict) and all(isinstance(key, str) for key in value) else {}
-
-
-def as_list(value: object) -> list[Any]:
-    """Return `value` if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def as_text(value: object) -> str | None:
-    """Return `value` if it is non-empty text, else None."""
-    return value if isinstance(value, str) and value else None
-
-
-def as_int(value: object) -> int | None:
-    """Return `value` as an int if it is a whole number, else None."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return value if isinstance(value, int) else None
-
-
-def as_time(value: object) -> float | None:
-    """Return the Unix seconds of an ISO time, naive meaning UTC as Celery writes it; None for anything else."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return as_moment((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
-
-
-def as_moment(value: object) -> float | None:
-    """Return `value` if it is a float that can be Unix seconds, else None."""
-    return value if isinstance(value, float) and 0 <= value < _LAST_MOMENT else None
 
 
 def as_bytes(value: Any) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chordwatch.model import TaskState
+from chordwatch.recording.signatures import Body, EmbeddedPart
 
 Claim = Literal["claimed", "done"]
 PlaceKind = Literal["queue", "unacked", "active", "reserved", "scheduled", "nowhere", "unknown"]
@@ -83,41 +84,6 @@ class TaskMeta:
     queue: str | None = None
     children: tuple[str, ...] = ()
     launches: tuple[Launch, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """The callback as every header message embeds it.
-
-    `task_id` is the id the caller holds (`AsyncResult.id` of the chord), `name` the first real task's.
-    `task_ids` are the ids of all steps in it and after it.
-    """
-
-    task_id: str | None
-    name: str | None
-    queue: str | None = None
-    task_ids: tuple[str, ...] = ()
-    errbacks: tuple[tuple[str | None, str | None], ...] = ()
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """All ids under which it may have a result."""
-        return tuple(dict.fromkeys(id_ for id_ in (self.task_id, *self.task_ids) if id_))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedPart:
-    """A part of a chord that the message of another task, the carrier, still holds.
-
-    A later step of a chain in the header, or an inner chord's body, which is a part of the outer chord.
-    """
-
-    chord_id: str
-    task_id: str
-    index: int | None
-    name: str | None
-    body: Body
-    carrier_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

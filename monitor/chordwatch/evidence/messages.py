@@ -9,19 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from chordwatch.evidence.budget import Gaps
-from chordwatch.evidence.decode import (
-    MAX_BYTES,
-    UndecodableError,
-    as_dict,
-    as_int,
-    as_list,
-    as_text,
-    as_time,
-    load_body,
-    load_json,
-)
-from chordwatch.evidence.facts import Body, EmbeddedPart, Message
-from chordwatch.evidence.signatures import chain_ids, embedded_parts, read_body
+from chordwatch.evidence.decode import MAX_BYTES, UndecodableError, load_body, load_json
+from chordwatch.evidence.facts import Message
+from chordwatch.foreign import as_dict, as_int, as_list, as_text, as_time
+from chordwatch.recording.signatures import Body, EmbeddedPart, chain_ids, embedded_parts, read_body
 
 
 class MessageReader:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chordwatch.evidence.decode import as_list, as_text
 from chordwatch.evidence.facts import Launch
+from chordwatch.foreign import as_list, as_text
 
 #: A hostile or gigantic tree is walked only so far.
 MAX_NODES = 1_000_000

@@ -14,8 +14,8 @@ from celery import Celery
 from celery.app.control import flatten_reply
 
 from chordwatch.evidence.budget import Gaps
-from chordwatch.evidence.decode import as_dict, as_int, as_list, as_moment, as_text, as_time
 from chordwatch.evidence.facts import Worker, WorkerTask
+from chordwatch.foreign import as_dict, as_int, as_list, as_moment, as_text, as_time
 
 #: How long one question waits for answers, in seconds; all are asked at once.
 TIMEOUT = 1.0

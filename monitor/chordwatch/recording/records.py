@@ -62,7 +62,7 @@ class Record(NamedTuple):
     kind: int
     role: int
     task_id: bytes
-    index: int | None
+    group_index: int | None
     retries: int
     nesting: int
     at: float
@@ -84,7 +84,8 @@ class Facts(TypedDict, total=False):
     `c` callback `[packed id or None, name, queue or None, number of tasks that end it]`, `e` errbacks
     `[[packed id or None, name], ...]`, `s` the callback's signature (msgpack), `n` the size that Celery wrote,
     `r` root id, `p` parent id, `x` a dispatch that failed `[time, error]`, `a` the time of a dispatch by
-    `_chord.run`, `l` 1 where the chord is still ahead in a chain (planned).
+    `_chord.run`, `l` 1 where the chord is still ahead in a chain (planned), `u` 1 where the process cannot tell whether
+    the group is a chord's at all (an undecodable message): such an entry alone makes no chord, it waits for one.
     """
 
     c: list[object]
@@ -95,7 +96,8 @@ class Facts(TypedDict, total=False):
     p: str
     x: list[object]
     a: float
-    l: int
+    l: int  # noqa: E741  # the wire's key
+    u: int
 
 
 def pack_id(task_id: str) -> bytes:

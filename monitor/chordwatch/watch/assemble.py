@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from chordwatch.evidence.facts import Body, ChordEvidence, Message, Part, Place, TaskMeta
+from chordwatch.evidence.facts import ChordEvidence, Message, Part, Place, TaskMeta
 from chordwatch.model import (
     FINISHED,
     Callback,
@@ -19,6 +19,7 @@ from chordwatch.model import (
     MissingPart,
     TaskState,
 )
+from chordwatch.recording.signatures import Body
 from chordwatch.watch.look import Sighting
 
 #: A forged size or index is not counted up to: at most so many parts are named as missing.

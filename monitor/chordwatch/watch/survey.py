@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from chordwatch.evidence.broker import BrokerReader
 from chordwatch.evidence.budget import Budget, Gaps
-from chordwatch.evidence.facts import Body, Consumers, EmbeddedPart, Message, Queue, Worker, WorkerPlace
+from chordwatch.evidence.facts import Consumers, Message, Queue, Worker, WorkerPlace
 from chordwatch.evidence.messages import MessageReader
+from chordwatch.recording.signatures import Body, EmbeddedPart
 
 _MAX_GROUPLESS = 10_000
 

@@ -12,6 +12,7 @@ import msgpack
 import pytest
 from celery.backends.base import COMPRESSED_PAYLOAD_MAGIC
 
+from chordwatch import foreign
 from chordwatch.evidence import decode
 from chordwatch.evidence.decode import MAX_BYTES, UndecodableError
 
@@ -147,17 +148,17 @@ def _far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_a_time_without_zone_is_utc_as_celery_writes_it(text: str, seconds: float) -> None:
-    assert decode.as_time(text) == seconds
+    assert foreign.as_time(text) == seconds
 
 
 @pytest.mark.parametrize("value", [None, 0, "", "soon", "2026-13-01T00:00:00", ["2026-11-20"], b"2026-11-20"])
 def test_what_is_no_time_is_none(value: object) -> None:
-    assert decode.as_time(value) is None
+    assert foreign.as_time(value) is None
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 def test_a_time_that_no_clock_can_show_is_none(text: str) -> None:
-    assert decode.as_time(text) is None
+    assert foreign.as_time(text) is None
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_a_time_that_no_clock_can_show_is_none(text: str) -> None:
     [(12.5, 12.5), (12, None), (float("inf"), None), (float("nan"), None), (1e18, None), ("12.5", None)],
 )
 def test_only_seconds_that_a_clock_can_show_are_a_moment(value: object, seconds: float | None) -> None:
-    assert decode.as_moment(value) == seconds
+    assert foreign.as_moment(value) == seconds
 
 
 @pytest.mark.parametrize(
@@ -181,13 +182,13 @@ def test_a_stored_number_is_read_from_text_only(value: object, number: int | Non
     [(2, 2), (2.0, 2), (2.5, None), (True, None), ("2", None), (None, None), (float("inf"), None)],
 )
 def test_a_whole_number_is_an_int(value: object, number: int | None) -> None:
-    assert decode.as_int(value) == number
+    assert foreign.as_int(value) == number
 
 
 def test_a_dict_with_keys_that_are_no_text_counts_as_empty() -> None:
-    assert decode.as_dict({1: 2}) == {}
-    assert decode.as_dict([1]) == {}
-    assert decode.as_dict({"a": 1}) == {"a": 1}
+    assert foreign.as_dict({1: 2}) == {}
+    assert foreign.as_dict([1]) == {}
+    assert foreign.as_dict({"a": 1}) == {"a": 1}
 
 
 def test_a_key_that_is_no_utf8_survives_the_way_there_and_back() -> None:

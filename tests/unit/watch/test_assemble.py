@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chordwatch.evidence.facts import Body, ChordEvidence, EmbeddedPart, Launch, WorkerTask
+from chordwatch.evidence.facts import ChordEvidence, Launch, WorkerTask
 from chordwatch.model import Chord, MissingPart
+from chordwatch.recording.signatures import Body, EmbeddedPart
 from chordwatch.watch.assemble import assemble
 from tests.unit.seen import (
     BODY,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from chordwatch.evidence.backend import Met
 from chordwatch.evidence.budget import Budget, Gaps
-from chordwatch.evidence.facts import Body, ChordKeys, EmbeddedPart, TaskMeta
+from chordwatch.evidence.facts import ChordKeys, TaskMeta
+from chordwatch.recording.signatures import Body, EmbeddedPart
 from chordwatch.watch.lookup import find_chord_id
 from chordwatch.watch.survey import Survey
 from tests.unit.seen import BODY, callback_message, keys, message, meta, part

@@ -6,13 +6,48 @@ Checked against Celery 5.4 to 5.7 (`canvas.py`). Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from chordwatch.evidence.decode import as_dict, as_int, as_list, as_text
-from chordwatch.evidence.facts import Body, EmbeddedPart
+from chordwatch.foreign import as_dict, as_int, as_list, as_text
 
 #: A hostile or gigantic canvas is walked only so far.
 MAX_SIGNATURES = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """The callback as every header message embeds it.
+
+    `task_id` is the id the caller holds (`AsyncResult.id` of the chord), `name` the first real task's.
+    `task_ids` are the ids of all steps in it and after it.
+    """
+
+    task_id: str | None
+    name: str | None
+    queue: str | None = None
+    task_ids: tuple[str, ...] = ()
+    errbacks: tuple[tuple[str | None, str | None], ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All ids under which it may have a result."""
+        return tuple(dict.fromkeys(id_ for id_ in (self.task_id, *self.task_ids) if id_))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedPart:
+    """A part of a chord that the message of another task, the carrier, still holds.
+
+    A later step of a chain in the header, or an inner chord's body, which is a part of the outer chord.
+    """
+
+    chord_id: str
+    task_id: str
+    index: int | None
+    name: str | None
+    body: Body
+    carrier_id: str
 
 
 def read_body(signature: object) -> Body | None:

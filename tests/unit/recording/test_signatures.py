@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from celery import chain, chord, group
 
-from chordwatch.evidence.signatures import MAX_SIGNATURES, chain_ids, embedded_parts, read_body
+from chordwatch.recording.signatures import MAX_SIGNATURES, chain_ids, embedded_parts, read_body
 from tests.unit.canvases import add, alarm, body_of, collect, publish, report
 
 
