@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
-from kombu.utils.url import maybe_sanitize_url
 from rich.table import Table
 from rich.text import Text
 
 from chordwatch.cli import session
-from chordwatch.settings import SETTINGS, read_settings
+from chordwatch.errors import SettingError
+from chordwatch.settings import SETTINGS, Setting, Settings, Value, read_settings, shown_url, store_url_of
 
 
 @click.command("config")
@@ -21,11 +23,33 @@ def command(ctx: click.Context) -> None:
     for column in ("SETTING", "VALUE", "FROM", "MEANING"):
         table.add_column(column, overflow="fold")
     for setting in SETTINGS:
-        value, origin = getattr(settings, setting.name), settings.origins[setting.name]
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
-        table.add_row(*(Text(cell) for cell in (setting.key, shown, origin, setting.help)))
+        shown = _shown(setting, getattr(settings, setting.name))
+        table.add_row(
+            *(Text(cell) for cell in (setting.key, shown, settings.origins[setting.name], setting.help))
+        )
     console = session.console(ctx)
     console.print(table)
     console.print(Text(f"\nBroker          {app.connection_for_read().as_uri()}"))
-    backend = maybe_sanitize_url(app.conf.result_backend or "none")
-    console.print(Text(f"Result backend  {backend}"))
+    console.print(Text(f"Result backend  {_backend(app.conf.result_backend)}"))
+    console.print(Text(f"Store           {_store(settings, app.conf)}"))
+
+
+def _shown(setting: Setting, value: Value) -> str:
+    if setting.kind == "URL":
+        return shown_url(str(value)) if value else ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _backend(configured: object) -> str:
+    if not configured:
+        return "none"
+    return shown_url(configured) if isinstance(configured, str) else type(configured).__name__
+
+
+def _store(settings: Settings, conf: Any) -> str:
+    try:
+        return shown_url(store_url_of(settings, conf)[0])
+    except SettingError as exc:
+        return f"none. {exc}"

@@ -11,6 +11,7 @@ Each chord is `[packed group id, facts, records]`; see `Facts` and `Record`.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypedDict
 
@@ -98,6 +99,20 @@ class Facts(TypedDict, total=False):
     a: float
     l: int  # noqa: E741  # the wire's key
     u: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What a worker's main process says of itself. Ids are those of chord tasks only, at most 1,000 each."""
+
+    node: str
+    boot: str
+    pid: int
+    queues: tuple[str, ...]
+    concurrency: int
+    pool: str
+    active: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
 
 
 def pack_id(task_id: str) -> bytes:

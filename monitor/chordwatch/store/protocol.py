@@ -7,20 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from chordwatch.model import Chord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat:
-    """What a worker's main process says of itself. Ids are those of chord tasks only, at most 1,000 each."""
-
-    node: str
-    boot: str
-    pid: int
-    queues: tuple[str, ...]
-    concurrency: int
-    pool: str
-    active: tuple[str, ...] = ()
-    reserved: tuple[str, ...] = ()
+from chordwatch.recording.records import Heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
