@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -88,6 +88,9 @@ class Store(Protocol):
 
     def get(self, id: str) -> RecordedChord | None:  # noqa: A002  # the contract's name
         """Return the chord with this group id, callback id or header task id, with its header."""
+
+    def chords(self, chord_ids: Iterable[str]) -> Sequence[RecordedChord]:
+        """Return those of the chords with these group ids that are recorded, in any order."""
 
     def open_chords(self, *, limit: int | None = None) -> Sequence[RecordedChord]:
         """Return chords that are open or planned, those without progress for longest first."""
