@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from celery import Celery
 
+    from chordwatch.settings import Value
     from chordwatch.watch import Watch
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "connect"]
+__all__ = ["__version__", "connect", "instrument", "uninstrument"]
 
 
 def connect(app: Celery | str, *, ask_workers_every: float = 60.0) -> Watch:
@@ -30,3 +31,17 @@ def connect(app: Celery | str, *, ask_workers_every: float = 60.0) -> Watch:
 
         app = Celery("chordwatch", broker=app, backend=app, set_as_current=False)
     return Watch(app, ask_workers_every=ask_workers_every)
+
+
+def instrument(app: Celery, **settings: Value | None) -> None:
+    """Record the chords of this process; see `chordwatch.instrumentation.instrument`."""
+    from chordwatch.instrumentation import instrument  # noqa: PLC0415  # as above
+
+    instrument(app, **settings)
+
+
+def uninstrument(app: Celery) -> None:
+    """Undo `instrument`."""
+    from chordwatch.instrumentation import uninstrument  # noqa: PLC0415  # as above
+
+    uninstrument(app)

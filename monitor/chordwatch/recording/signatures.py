@@ -20,13 +20,16 @@ class Body:
     """The callback as every header message embeds it.
 
     `task_id` is the id the caller holds (`AsyncResult.id` of the chord), `name` the first real task's.
-    `task_ids` are the ids of all steps in it and after it.
+    `task_ids` are the ids of all steps in it and after it, `first_ids` of those that start it; `ends` is the number
+    of tasks that end it (1, or the members of a group).
     """
 
     task_id: str | None
     name: str | None
     queue: str | None = None
     task_ids: tuple[str, ...] = ()
+    first_ids: tuple[str, ...] = ()
+    ends: int = 1
     errbacks: tuple[tuple[str | None, str | None], ...] = ()
 
     @property
@@ -50,6 +53,24 @@ class EmbeddedPart:
     carrier_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPart:
+    """A part of a chord that is not published yet; `index` is its place in the header, None inside a group."""
+
+    task_id: str
+    index: int | None
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChord:
+    """A chord that is still ahead in a chain; `body` is its callback's signature."""
+
+    chord_id: str
+    body: dict[str, Any]
+    parts: tuple[PlannedPart, ...]
+
+
 def read_body(signature: object) -> Body | None:
     """Return the callback that a header message embeds under `chord`, None when there is none."""
     root = as_dict(signature)
@@ -63,8 +84,79 @@ def read_body(signature: object) -> Body | None:
         name=as_text(first.get("task")),
         queue=as_text(as_dict(first.get("options")).get("queue")) or as_text(options.get("queue")),
         task_ids=_unique(as_text(as_dict(step.get("options")).get("task_id")) for step in steps),
+        first_ids=first_ids(root),
+        ends=sum(1 for _ in _ends(root)),
         errbacks=tuple(_errbacks(root)),
     )
+
+
+def first_ids(signature: object) -> tuple[str, ...]:
+    """Return the ids of the tasks that are published first when the signature is applied."""
+    tasks = _at_edge(as_dict(signature), first=True)
+    return _unique(as_text(as_dict(task.get("options")).get("task_id")) for task in tasks)
+
+
+def planned_chords(embed: dict[str, Any]) -> Iterator[PlannedChord]:
+    """Yield the chords that the steps after the message's own task hold, outermost first."""
+    stack = [as_dict(root) for root in (*as_list(embed.get("chain")), *as_list(embed.get("callbacks")))]
+    seen = 0
+    while stack and seen < MAX_SIGNATURES:
+        signature, seen = stack.pop(), seen + 1
+        kwargs = as_dict(signature.get("kwargs"))
+        match signature.get("subtask_type"):
+            case "chain" | "group":
+                stack.extend(as_dict(task) for task in reversed(as_list(kwargs.get("tasks"))))
+            case "chord":
+                header, body = kwargs.get("header"), as_dict(kwargs.get("body"))
+                members = _members(header)
+                stack.extend(as_dict(task) for task in reversed([*members, body]))
+                chord_id = as_text(as_dict(as_dict(header).get("options")).get("task_id")) or as_text(
+                    as_dict(signature.get("options")).get("task_id")
+                )
+                if chord_id and body:
+                    yield PlannedChord(chord_id=chord_id, body=body, parts=tuple(_planned_parts(members)))
+            case _:
+                pass
+
+
+def _planned_parts(members: list[Any]) -> Iterator[PlannedPart]:
+    """Yield the header's parts as Celery counts them: of a chain the last step, of a chord the callback."""
+    for index, member in enumerate(members):
+        ends = [task for task in _ends(as_dict(member)) if task]
+        for task in ends:
+            task_id = as_text(as_dict(task.get("options")).get("task_id"))
+            if task_id:
+                yield PlannedPart(
+                    task_id=task_id, index=index if len(ends) == 1 else None, name=as_text(task.get("task"))
+                )
+
+
+def _members(header: object) -> list[Any]:
+    group = as_dict(header)
+    return as_list(as_dict(group.get("kwargs")).get("tasks")) if group else as_list(header)
+
+
+def _ends(root: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return _at_edge(root, first=False)
+
+
+def _at_edge(root: dict[str, Any], *, first: bool) -> Iterator[dict[str, Any]]:
+    """Yield the real tasks that start a signature, or that end it."""
+    stack, seen = [root], 0
+    while stack and seen < MAX_SIGNATURES:
+        signature, seen = stack.pop(), seen + 1
+        kwargs = as_dict(signature.get("kwargs"))
+        tasks = as_list(kwargs.get("tasks"))
+        match signature.get("subtask_type"):
+            case "chain":
+                stack.extend(as_dict(task) for task in (tasks[:1] if first else tasks[-1:]))
+            case "group":
+                stack.extend(as_dict(task) for task in reversed(tasks))
+            case "chord":
+                inner = _members(kwargs.get("header")) if first else [kwargs.get("body")]
+                stack.extend(as_dict(task) for task in reversed(inner))
+            case _:
+                yield signature
 
 
 def embedded_parts(embed: dict[str, Any], carrier_id: str) -> Iterator[EmbeddedPart]:

@@ -1,0 +1,54 @@
+"""What a message still carries for later: chords ahead in its chain, and later parts of chords already under way.
+
+Runs in whichever process publishes or receives such a message; costs nothing worth naming for a plain chain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from chordwatch.recording.batch import body_facts, known_body_facts
+from chordwatch.recording.notes import Entry
+from chordwatch.recording.records import Kind, Role
+from chordwatch.recording.signatures import embedded_parts, planned_chords
+
+
+def look_ahead(embed: dict[str, Any], carrier_id: str) -> Iterator[Entry]:
+    """Yield facts and expected parts, as far as the message's chain and links hold any."""
+    if not any(map(_holds_more, embed.get("chain") or ())) and not any(
+        map(_holds_more, embed.get("callbacks") or ())
+    ):
+        return
+    now = time.time()
+    for part in embedded_parts(embed, carrier_id):
+        yield part.chord_id, known_body_facts(part.body)
+        yield _expected(part.chord_id, part.task_id, part.index, part.name, now)
+    for chord in planned_chords(embed):
+        yield chord.chord_id, {"l": 1, **body_facts(chord.body)}
+        for planned in chord.parts:
+            yield _expected(chord.chord_id, planned.task_id, planned.index, planned.name, now)
+
+
+def _holds_more(signature: Any) -> bool:
+    """Whether a step is more than a plain task: a long chain is walked at each of its steps."""
+    return bool(signature.get("subtask_type") or signature["options"].get("chord"))
+
+
+def _expected(chord_id: str, task_id: str, index: int | None, name: str | None, now: float) -> Entry:
+    return (
+        chord_id,
+        None,
+        None,
+        None,
+        int(Kind.EXPECTED),
+        int(Role.HEADER),
+        task_id,
+        index,
+        0,
+        0,
+        now,
+        name,
+        None,
+    )

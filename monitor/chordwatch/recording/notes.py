@@ -1,0 +1,83 @@
+"""What a handler notes: which chords a task belongs to, and as what. Pure; on the hot path of every chord task.
+
+An entry of the recorder's buffer is a plain tuple, because a named one costs three times as much:
+`(*head, kind, *who, at, name, queue, *rest)`, where `rest` are the remaining fields of a `Record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from chordwatch.recording.records import Kind, Role
+
+#: The one message header that is added, and only to callbacks: the id of their chord.
+MARK = "chordwatch"
+
+_HEADER, _CALLBACK, _STARTED = int(Role.HEADER), int(Role.CALLBACK), int(Kind.STARTED)
+
+Headers = Mapping[str, Any]
+#: What the recorder's buffer holds; or facts of a chord as `(chord id, facts)`.
+Entry = tuple[Any, ...]
+#: Chord id; the callback's signature, None where the task does not carry it, False where it is not certain that the
+#: group is a chord's; root id; parent id.
+Head = tuple[str, "Mapping[str, Any] | bool | None", "str | None", "str | None"]
+#: Role, task id, group index, retries, nesting.
+Who = tuple[int, str, "int | None", int, int]
+
+
+class Part(NamedTuple):
+    """What a task is to one chord. `last`: as its callback, no further step follows."""
+
+    head: Head
+    who: Who
+    last: bool
+
+
+class Run:
+    """A chord task that runs in this process: what to note when it outlasts a flush, and when it ends."""
+
+    __slots__ = ("announced", "at", "name", "parts", "queue")
+
+    def __init__(self, at: float, parts: list[Part], name: str, queue: str | None) -> None:
+        self.at, self.parts, self.name, self.queue = at, parts, name, queue
+        self.announced = False
+
+    def announce(self) -> list[Entry]:
+        """Return the entries that say that the run has begun."""
+        self.announced = True
+        return [(*part.head, _STARTED, *part.who, self.at, self.name, self.queue) for part in self.parts]
+
+
+def parts_of(headers: Headers, chord: Any, chain: Any) -> list[Part]:
+    """Return what a task is, from its message's headers and what the message embeds; nothing for a plain task.
+
+    A header task embeds its chord's callback. A callback carries our mark; from Celery 5.6 on the task that ends it
+    also has the header's group id and no index, which somebody else may have set by hand. The callback of an inner
+    chord is a header task of the outer one as well.
+    """
+    group, mark = headers.get("group"), headers.get(MARK)
+    parts = []
+    if chord is not None and group is not None:
+        parts.append(_part(headers, group, chord, _HEADER, last=False))
+    if mark is not None:
+        goes_on = chain or (chord is not None and chord["options"].get("group_id") == mark)
+        parts.append(_part(headers, mark, None, _CALLBACK, last=not goes_on))
+    if chord is None and group is not None and group != mark and headers.get("group_index") is None:
+        parts.append(_part(headers, group, False, _CALLBACK, last=not chain))  # see `Head`
+    return parts
+
+
+def parts_of_unreadable(headers: Headers) -> list[Part]:
+    """Return what a task can be of which only the message's headers are known: any group may be a chord's."""
+    group = headers.get("group")
+    parts = parts_of(headers, None, None)
+    if parts or group is None:
+        return parts
+    return [_part(headers, group, False, _HEADER, last=False)]  # see `Head`
+
+
+def _part(headers: Headers, chord_id: str, body: Any, role: int, *, last: bool) -> Part:
+    get = headers.get
+    who = (role, headers["id"], get("group_index"), get("retries") or 0, get("replaced_task_nesting") or 0)
+    return Part((chord_id, body, get("root_id"), get("parent_id")), who, last)

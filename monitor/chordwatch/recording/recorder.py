@@ -1,0 +1,219 @@
+"""The bounded buffer between signal handlers and store, and the thread that empties it.
+
+Runs in every instrumented process. `add` and the marks of running tasks never wait; everything slow happens in a
+native thread that starts with the first entry and sleeps while there is none. A forked child starts afresh.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Protocol
+from uuid import uuid4
+
+from chordwatch.errors import UnreachableError
+from chordwatch.recording.batch import BatchWriter
+from chordwatch.recording.native import Flag, start_thread
+from chordwatch.recording.notes import Entry, Run
+
+logger = logging.getLogger("chordwatch")
+
+#: One call of the script handles so many records: a few milliseconds of the store's Redis.
+_BATCH_RECORDS = 1000
+_LONGEST_PAUSE = 2.0
+#: Seconds that a process may take to send its last records.
+CLOSE_SECONDS = 1.0
+
+
+class Sink(Protocol):
+    """What batches are sent to. `apply` may raise `UnreachableError`: the batch is kept and sent again."""
+
+    def apply(self, batch: bytes) -> None:
+        """Apply one batch."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class Recorder:
+    """Takes entries from signal handlers and sends them in batches, every `flush_interval` seconds while there are any.
+
+    `connect` makes the sink from this process' boot id, in the recorder's thread; `node` names the process.
+    At most `buffer_size` entries wait, whether packed or not; what is beyond is dropped and counted.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[str], Sink],
+        *,
+        node: str,
+        flush_interval: float,
+        buffer_size: int,
+        keep_callbacks: bool,
+    ) -> None:
+        self._connect, self.node = connect, node
+        self._interval, self._size, self._keep_callbacks = flush_interval, buffer_size, keep_callbacks
+        self._inline = _is_threadless_uwsgi()
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        """Forget what a forked child inherited: the parent sends its own records, over its own socket."""
+        self.boot = uuid4().hex
+        self.runs: dict[int, Run] = {}
+        self._buffer: deque[Entry] = deque()
+        self._pending: deque[tuple[bytes, int]] = deque()
+        self._pending_records = 0
+        self._dropped: Counter[str] = Counter()
+        self._writer: BatchWriter | None = None
+        self._sink: Sink | None = None
+        self._started = self._awake = self._closing = self._complained = False
+        self._pause = 0.0
+        self._flushed_at = 0.0
+        self._wake, self._done = Flag(), Flag()
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry; drop it, counted, when the buffer is full."""
+        if len(self._buffer) + self._pending_records >= self._size:
+            self.drop("overflow")
+            return
+        self._buffer.append(entry)
+        if not self._awake:
+            self._rouse()
+
+    def begin(self, key: int, run: Run) -> None:
+        """Note that a chord task runs; it is announced to the store only if it outlasts a flush."""
+        self.runs[key] = run
+        if not self._awake:
+            self._rouse()
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count lost records."""
+        self._dropped[reason] += count
+
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Send what is left, for at most `seconds`; what comes later is sent as before."""
+        if not self._started:
+            return
+        self._closing = True
+        self._wake.raise_()
+        if not self._done.wait(seconds):
+            lost = len(self._buffer) + self._pending_records
+            logger.warning("chordwatch: %d records could not be sent before the process ended.", lost)
+        self._started = False
+
+    def _rouse(self) -> None:
+        self._awake = True
+        if self._inline:
+            self._flush_inline()
+        elif self._started:
+            self._wake.raise_()
+        else:
+            self._started, self._closing = True, False
+            start_thread(self._loop)
+
+    def _flush_inline(self) -> None:
+        """UWSGI without threads never runs ours: send within the publisher's call, seldom and briefly."""
+        if time.monotonic() - self._flushed_at >= self._interval + self._pause:
+            self._flush()
+            self._flushed_at = time.monotonic()
+        self._awake = False
+
+    def _loop(self) -> None:
+        while not self._closing:
+            self._wake.wait(0 if self._awake else -1)
+            if not self._closing:
+                self._wake.wait(self._pause or self._interval)  # only `close` raises it now
+            self._flush()
+        self._flush()
+        self._close_sink()
+        self._done.raise_()
+
+    def _flush(self) -> None:
+        try:
+            self._awake = False
+            self._announce()
+            self._pack()
+            self._send()
+            if self._buffer or self._pending or any(not run.announced for run in list(self.runs.values())):
+                self._awake = True
+        except Exception:  # a guest's thread must not die, nor shout
+            self.drop("internal")
+            logger.debug("chordwatch: a flush failed.", exc_info=True)
+
+    def _announce(self) -> None:
+        """Say which tasks have been running for longer than a flush; shorter ones are said when they end."""
+        before = time.time() - self._interval
+        for run in list(self.runs.values()):
+            if not run.announced and run.at <= before:
+                self._buffer.extend(run.announce())
+
+    def _pack(self) -> None:
+        if self._writer is None:
+            self._writer = BatchWriter(boot=self.boot, node=self.node, keep_callbacks=self._keep_callbacks)
+        while self._buffer:
+            entries: list[Entry] = []
+            while self._buffer and len(entries) < _BATCH_RECORDS:
+                entries.append(self._buffer.popleft())
+            dropped, self._dropped = self._dropped, Counter()
+            self._pending.append((self._writer.pack(entries, dropped), len(entries)))
+            self._pending_records += len(entries)
+
+    def _send(self) -> None:
+        try:
+            if self._pending and self._sink is None:
+                self._sink = self._connect(self.boot)
+            while self._pending and self._sink is not None:
+                batch, records = self._pending[0]
+                self._apply(batch, records)
+                self._pending.popleft()
+                self._pending_records -= records
+        except UnreachableError as exc:
+            self._pause = min(max(2 * self._pause, self._interval), _LONGEST_PAUSE)
+            self._complain(str(exc))
+        else:
+            self._pause = 0.0
+            self._recovered()
+
+    def _apply(self, batch: bytes, records: int) -> None:
+        """Send one batch; one that the store refuses is dropped, or it would block all that follow."""
+        try:
+            if self._sink is not None:
+                self._sink.apply(batch)
+        except UnreachableError:
+            raise
+        except Exception:  # whatever a server may say to a script
+            self.drop("refused", records)
+            logger.debug("chordwatch: the store refused a batch.", exc_info=True)
+
+    def _complain(self, sentence: str) -> None:
+        if not self._complained:
+            self._complained = True
+            logger.error(
+                "chordwatch cannot record: %s Tasks go on; records wait in a bounded buffer.", sentence
+            )
+
+    def _recovered(self) -> None:
+        if self._complained:
+            self._complained = False
+            logger.info("chordwatch records again.")
+
+    def _close_sink(self) -> None:
+        if self._sink is not None:
+            try:
+                self._sink.close()
+            except Exception:  # the process ends
+                logger.debug("chordwatch: closing the store failed.", exc_info=True)
+            self._sink = None
+
+
+def _is_threadless_uwsgi() -> bool:
+    """Whether this is uWSGI without `enable-threads`, where a thread never gets to run."""
+    try:
+        import uwsgi  # type: ignore[import-untyped]  # noqa: PLC0415  # only exists inside uWSGI
+    except ImportError:
+        return False
+    return not uwsgi.opt.get("enable-threads") and not int(uwsgi.opt.get("threads") or 0)

@@ -1,0 +1,320 @@
+"""The handlers of Celery's signals: which fire in which process, and what each one notes.
+
+Whoever publishes: `after_task_publish`. A worker's main process: `task_received`, `task_failure` and `task_retry`
+(for a lost child, a hard time limit, a reject, a cold shutdown), `task_revoked`, `task_unknown`, `task_rejected`.
+A pool child, or the one process of solo, threads, gevent and eventlet: `before_task_publish`, `task_prerun`,
+`task_postrun`, `task_internal_error`.
+
+Checked against Celery 5.4 to 5.7. A plain task or group costs a few dictionary lookups and notes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import signals
+from celery._state import get_current_task
+
+from chordwatch.foreign import as_dict, as_list, as_time
+from chordwatch.recording.ahead import look_ahead
+from chordwatch.recording.batch import error_text
+from chordwatch.recording.notes import MARK, Headers, Part, Run, parts_of, parts_of_unreadable
+from chordwatch.recording.recorder import Recorder
+from chordwatch.recording.records import End, Kind, Role
+from chordwatch.recording.signatures import first_ids
+
+_PUBLISHED, _RECEIVED, _ENDED = int(Kind.PUBLISHED), int(Kind.RECEIVED), int(Kind.ENDED)
+#: Celery's state after a run: how it ended, and whether Celery has counted the part.
+_ENDS = {
+    "SUCCESS": (int(End.SUCCEEDED), True),
+    "FAILURE": (int(End.FAILED), True),
+    "RETRY": (int(End.RETRYING), False),
+    "REJECTED": (int(End.REJECTED), False),
+    "IGNORED": (int(End.IGNORED), False),
+}
+#: Tasks, and chords with errbacks, that a process remembers: some of Celery's signals bring nothing but an id.
+_REMEMBERED = 10_000
+
+
+class Handlers:
+    """The signal handlers of one process, around its recorder. What goes wrong in one is counted, never raised."""
+
+    def __init__(self, recorder: Recorder, *, record_errors: bool) -> None:
+        self.recorder = recorder
+        self._record_errors = record_errors
+        self._first_ids: dict[str, frozenset[str]] = {}
+        self._errbacks: dict[str, str] = {}
+        self._received: dict[str, tuple[list[Part], str, str | None]] = {}
+
+    def connect(self) -> None:
+        """Connect what any process needs; what only workers need follows when this turns out to be one."""
+        for signal, handler in self._handlers():
+            signal.connect(handler, weak=False, dispatch_uid=f"chordwatch.{signal.name}")
+
+    def disconnect(self) -> None:
+        """Undo `connect`."""
+        for signal in (*(signal for signal, _ in self._handlers()), signals.before_task_publish):
+            signal.disconnect(dispatch_uid=f"chordwatch.{signal.name}")
+
+    def _handlers(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
+        return (
+            (signals.after_task_publish, self.on_published),
+            (signals.task_received, self.on_received),
+            (signals.task_prerun, self.on_started),
+            (signals.task_postrun, self.on_ended),
+            (signals.task_failure, self.on_failed),
+            (signals.task_retry, self.on_retried),
+            (signals.task_revoked, self.on_revoked),
+            (signals.task_unknown, self.on_unknown),
+            (signals.task_rejected, self.on_rejected),
+            (signals.task_internal_error, self.on_internal_error),
+            (signals.worker_init, self.on_worker),
+            (signals.worker_process_init, self.on_worker),
+        )
+
+    def on_worker(self, **_: Any) -> None:
+        """Only workers publish callbacks: a mere producer is spared the signal before each publish."""
+        signals.before_task_publish.connect(
+            self.on_publishing, weak=False, dispatch_uid="chordwatch.before_task_publish"
+        )
+
+    def on_publishing(self, *, headers: dict[str, Any], **_: Any) -> None:
+        """Mark a callback's message with its chord, so that any process can attribute it."""
+        try:
+            task = get_current_task()
+            if task is None or MARK in headers:
+                return
+            running = task.request_stack.top.__dict__
+            task_id, chord, mark = headers["id"], running.get("chord"), running.get(MARK)
+            if chord is not None and task_id in self._first(running["group"], chord):
+                headers[MARK] = running["group"]
+            elif mark is not None and (
+                task_id == running["id"] or task_id in _next_ids(running.get("chain"))
+            ):
+                headers[MARK] = mark
+            elif task.name == "celery.chord_unlock":
+                group_id, callback = as_list(list(running.get("args") or ()))[:2]
+                if task_id in first_ids(callback):
+                    headers[MARK] = group_id
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def on_published(self, *, headers: dict[str, Any], body: Any, routing_key: Any = None, **_: Any) -> None:
+        """Note that a message of a chord is on its way."""
+        try:
+            if not isinstance(body, tuple):
+                return  # protocol 1
+            embed = body[2]
+            if embed["chain"] or embed["callbacks"]:
+                self._look_ahead(embed, headers["id"])
+            parts = self._parts(headers, embed["chord"], embed["chain"])
+            if not parts:
+                return
+            now, eta = time.time(), as_time(headers["eta"])
+            dynamic = get_current_task() is not None and _is_dynamic(headers)
+            rest = (None, None, None, None, None, eta, dynamic or None) if eta or dynamic else ()
+            for head, who, _last in parts:
+                self.recorder.add((*head, _PUBLISHED, *who, now, headers["task"], routing_key, *rest))
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def on_received(self, *, request: Any, **_: Any) -> None:
+        """Note that the worker's main process has taken a message."""
+        try:
+            headers = request.request_dict
+            embed = request._payload[2]  # noqa: SLF001  # decoded already; `request.chord` shows a part of it only
+            chain = embed.get("chain")
+            if chain:
+                self._look_ahead(embed, headers["id"])
+            parts = self._parts(headers, embed.get("chord"), chain)
+            if not parts:
+                return
+            now, name, queue = time.time(), headers["task"], (request.delivery_info or {}).get("routing_key")
+            _remember(self._received, headers["id"], (parts, name, queue))
+            for head, who, _last in parts:
+                self.recorder.add((*head, _RECEIVED, *who, now, name, queue))
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def on_started(self, *, task: Any, **_: Any) -> None:
+        """Note that a run begins; the recorder says so only if it outlasts a flush."""
+        try:
+            request = task.request_stack.top
+            running = request.__dict__
+            parts = self._parts(running, running.get("chord"), running.get("chain"))
+            if not parts or running.get("is_eager"):
+                return
+            queue = (running.get("delivery_info") or {}).get("routing_key")
+            self.recorder.begin(id(request), Run(time.time(), parts, task.name, queue))
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def on_ended(self, *, task: Any, retval: Any, state: str | None, **_: Any) -> None:
+        """Note how a run ended. Celery counts the part before it sends this signal."""
+        try:
+            run = self.recorder.runs.pop(id(task.request_stack.top), None)
+            if run is None:
+                return
+            known = _ENDS.get(state or "")
+            if known is None or (state == "REJECTED" and not getattr(retval, "requeue", False)):
+                # The main process tells the end: of an exit of the child, and of a reject for good.
+                for entry in () if run.announced else run.announce():
+                    self.recorder.add(entry)
+                return
+            (end, counted), error = known, None
+            if counted and (failure := sys.exc_info()[1]) is not None:
+                # The backend failed while the end was stored: the part is not counted, whatever the task did.
+                end, counted, error = int(End.FAILED), False, self._error(failure)
+            elif state in ("FAILURE", "RETRY"):
+                error = self._error(getattr(retval, "exc", None) or retval)
+            now = time.time()
+            for head, who, last in run.parts:
+                self.recorder.add(
+                    (*head, _ENDED, *who, now, run.name, run.queue, end, run.at, counted, last, error)
+                )
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def on_failed(self, *, sender: Any, task_id: str, exception: object, **_: Any) -> None:
+        """Note a failure that the main process reports, as the child is gone; a child tells its own at the end."""
+        try:
+            if id(sender.request_stack.top) not in self.recorder.runs:
+                self._ended_elsewhere(task_id, End.FAILED, counted=True, error=self._error(exception))
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def on_retried(self, *, sender: Any, request: Any, **_: Any) -> None:
+        """Note a retry that the main process reports: a cold shutdown, or a lost child that is tried again."""
+        try:
+            if id(sender.request_stack.top) not in self.recorder.runs:
+                self._ended_elsewhere(request.id, End.RETRYING, counted=False)
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def on_revoked(self, *, request: Any, expired: bool = False, terminated: bool = False, **_: Any) -> None:
+        """Note that a task was revoked, or had expired, when a worker took it or while it ran."""
+        try:
+            reason = "expired" if expired else "terminated" if terminated else "revoked"
+            self._ended_elsewhere(
+                request.id, End.REVOKED, counted=True, error=f"TaskRevokedError: {reason}", request=request
+            )
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def on_unknown(self, *, message: Any, name: str, **_: Any) -> None:
+        """Note a task whose name the worker does not know: stored as failed, but never counted."""
+        self._refused(message, End.FAILED, f"NotRegistered: {name!r}")
+
+    def on_rejected(self, *, message: Any, exc: object = None, **_: Any) -> None:
+        """Note a message that the worker cannot read: gone, without any result."""
+        self._refused(message, End.REJECTED, self._error(exc) if exc is not None else None)
+
+    def on_internal_error(self, *, request: Any, exception: object, **_: Any) -> None:
+        """Note a run that Celery itself could not bring to an end, or not begin."""
+        try:
+            running = request if isinstance(request, dict) else request.__dict__
+            self._ended_elsewhere(
+                running["id"], End.FAILED, counted=False, error=self._error(exception), headers=running
+            )
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def _refused(self, message: Any, end: End, error: str | None) -> None:
+        try:
+            headers = message.headers
+            try:
+                embed = as_dict(as_list(list(message.payload))[2])
+            except Exception:  # noqa: BLE001  # that it cannot be decoded may be the reason
+                embed = None
+            if embed is not None:
+                parts = self._parts(headers, embed.get("chord"), embed.get("chain"))
+            else:
+                parts = parts_of_unreadable(headers)
+            self._add_ends(parts, headers.get("task"), None, end, counted=False, error=error)
+        except Exception:  # noqa: BLE001  # a guest
+            self.recorder.drop("internal")
+
+    def _ended_elsewhere(
+        self,
+        task_id: str,
+        end: End,
+        *,
+        counted: bool,
+        error: str | None = None,
+        headers: Headers | None = None,
+        request: Any = None,
+    ) -> None:
+        parts, name, queue = self._received.get(task_id) or ([], None, None)
+        headers = request.__dict__ if request is not None else headers
+        if not parts and headers is not None:
+            parts = self._parts(headers, headers.get("chord"), headers.get("chain"))
+            name = headers.get("task")
+        self._add_ends(parts, name, queue, end, counted=counted, error=error)
+
+    def _add_ends(
+        self,
+        parts: list[Part],
+        name: str | None,
+        queue: str | None,
+        end: End,
+        *,
+        counted: bool,
+        error: str | None,
+    ) -> None:
+        now = time.time()
+        for head, who, last in parts:
+            self.recorder.add((*head, _ENDED, *who, now, name, queue, int(end), None, counted, last, error))
+
+    def _parts(self, headers: Headers, chord: Any, chain: Any) -> list[Part]:
+        if chord is None and MARK not in headers:
+            if self._errbacks and (chord_id := self._errbacks.get(headers.get("parent_id") or "")):
+                who = (int(Role.ERRBACK), headers["id"], None, headers.get("retries") or 0, 0)
+                return [Part((chord_id, None, None, None), who, last=False)]
+            if headers.get("group") is None or headers.get("group_index") is not None:
+                return []  # a plain task, a plain group
+        elif chord is not None and chord["options"].get("link_error"):
+            _remember(self._errbacks, chord["options"].get("task_id"), headers["group"])
+        return parts_of(headers, chord, chain)
+
+    def _look_ahead(self, embed: dict[str, Any], carrier_id: str) -> None:
+        for entry in look_ahead(embed, carrier_id):
+            self.recorder.add(entry)
+
+    def _first(self, group_id: str, chord: dict[str, Any]) -> frozenset[str]:
+        """Return the ids of the tasks that start a callback; it is asked for each message a header task sends."""
+        ids = self._first_ids.get(group_id)
+        if ids is None:
+            ids = frozenset(first_ids(chord))
+            _remember(self._first_ids, group_id, ids)
+        return ids
+
+    def _error(self, exc: object) -> str | None:
+        return error_text(exc) if self._record_errors else None
+
+
+def _next_ids(chain: Any) -> tuple[str, ...]:
+    """Return the ids of the tasks that start the next step of a chain, which stands at its end."""
+    return first_ids(chain[-1]) if chain else ()
+
+
+def _is_dynamic(headers: Headers) -> bool:
+    """Whether the message being published is a part that the running task adds to its own chord."""
+    task = get_current_task()
+    running = task.request_stack.top.__dict__ if task is not None else {}
+    return (
+        running.get("chord") is not None
+        and running.get("group") == headers["group"]
+        and running.get("id") != headers["id"]
+        and MARK not in headers
+    )
+
+
+def _remember(memory: dict[str, Any], key: Any, value: Any) -> None:
+    """Put a value into a memory of bounded size; the oldest half gives way."""
+    if len(memory) >= _REMEMBERED:
+        for oldest in list(memory)[: _REMEMBERED // 2]:
+            memory.pop(oldest, None)
+    memory[key] = value
