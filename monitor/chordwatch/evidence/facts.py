@@ -200,6 +200,7 @@ class ChordEvidence:
     `metas`, `waiting` (messages by task id) and `held` (tasks at workers) cover all its tasks that were seen.
     `everywhere` is True when all queues, `unacked` and the workers were read to the end: only then may a task
     be said to be nowhere. `callback_metas` are several where a group is the callback.
+    `header` (id, index, name) and `body` are what somebody else knows of the chord, so that it can be looked for.
     """
 
     keys: ChordKeys
@@ -210,4 +211,6 @@ class ChordEvidence:
     waiting: Mapping[str, Message] = field(default_factory=dict)
     held: Mapping[str, WorkerPlace] = field(default_factory=dict)
     callback_metas: tuple[TaskMeta, ...] = ()
+    header: tuple[tuple[str, int | None, str | None], ...] = ()
+    body: Body | None = None
     everywhere: bool = False

@@ -59,7 +59,7 @@ def assemble(evidence: ChordEvidence) -> Sighting:
         health="ok",
         size=_size(evidence),
         counted=max(keys.counted, len(known)) if complete else keys.counted,
-        missing=() if complete else tuple(sorted(_missing(evidence, known, parts), key=_header_order)),
+        missing=() if complete else tuple(sorted(_missing(evidence, known, parts), key=header_order)),
         callback=callback,
         header=header,
         errbacks=tuple(
@@ -72,13 +72,13 @@ def assemble(evidence: ChordEvidence) -> Sighting:
         root_id=family.root_id if isinstance(family, Message) else None,
         parent_id=_parent(family),
     )
-    return Sighting(chord=chord, places=places)
+    return Sighting(chord=chord, places=places, complete=complete)
 
 
 def find_body(evidence: ChordEvidence) -> Body | None:
-    """Return the callback as any message of the chord embeds it."""
+    """Return the callback as any message of the chord embeds it, else as the store knows it."""
     bodies = (*(m.body for m in evidence.messages), *(part.body for part in evidence.carried.values()))
-    return next((body for body in bodies if body), None)
+    return next((body for body in bodies if body), evidence.body)
 
 
 def place_of(task_id: str, evidence: ChordEvidence) -> Place:
@@ -132,6 +132,7 @@ def _signs(evidence: ChordEvidence) -> Iterator[tuple[str, int | None, str | Non
             yield message.task_id, message.index, message.name
     for embedded in evidence.carried.values():
         yield embedded.task_id, embedded.index, embedded.name
+    yield from evidence.header
     for task_id in evidence.keys.members:
         yield task_id, None, None  # in a complex header the index restarts in every inner group
     if evidence.launch and not evidence.keys.members:
@@ -278,8 +279,9 @@ def _missing(
         yield MissingPart(index=None)
 
 
-def _header_order(gap: MissingPart) -> tuple[bool, int]:
-    return gap.index is None, gap.index or 0
+def header_order(part: MissingPart | HeaderTask) -> tuple[bool, int]:
+    """Return the key that sorts parts by their index, those without one last."""
+    return part.index is None, part.index or 0
 
 
 def _finished_at(state: ChordState, evidence: ChordEvidence, callback: Callback) -> float | None:

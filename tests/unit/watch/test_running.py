@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from chordwatch.evidence.facts import Consumers, Place
+from chordwatch.model import Callback
+from chordwatch.store.protocol import WorkerRecord
+from chordwatch.watch import Sighting
+from chordwatch.watch.merge import merge
+from chordwatch.watch.running import STALE_BEAT, Liveness, with_running
+from chordwatch.watch.words import unlocated, waits_for
+from tests.unit.recorded import beat, ran, recorded, runs
+from tests.unit.seen import NOW, W1, consumers, in_queue
+
+RUNNING = Place(kind="active", name="w1@zoo", since=NOW - 5, attempt=0)
+
+
+def placed(
+    *workers: WorkerRecord,
+    place: Place | None = None,
+    looked_at: float = NOW,
+    asked: Consumers | None = None,
+    sighting: Sighting | None = None,
+) -> Sighting:
+    """Return the recorded chord whose `h1` runs, with its place as the X-ray knows it."""
+    liveness = Liveness(consumers=asked or Consumers(), workers=workers, now=NOW, looked_at=looked_at)
+    seen = sighting or merge(None, recorded())
+    places = {"h1": place} if place else {}
+    return with_running(Sighting(chord=seen.chord, places=places), liveness)
+
+
+@pytest.mark.parametrize("place", [None, Place(kind="unknown"), Place(kind="nowhere")])
+def test_a_task_that_has_started_runs_on_its_worker(place: Place | None) -> None:
+    seen = placed(beat(), place=place)
+
+    assert seen.places == {"h1": RUNNING}
+    assert waits_for(seen, now=NOW) == "1 running on w1@zoo"
+    assert unlocated(seen) == 0
+
+
+def test_where_it_was_located_it_is() -> None:
+    assert placed(beat(), place=in_queue()).places == {"h1": in_queue()}
+
+
+def test_what_was_started_during_the_look_is_no_longer_in_its_queue() -> None:
+    assert placed(beat(), place=in_queue(), looked_at=NOW - 6).places == {"h1": RUNNING}
+
+
+def test_workers_without_heartbeats_are_taken_at_their_word() -> None:
+    assert placed().places == {"h1": RUNNING}
+    assert placed(beat("other@zoo", gone=True)).places == {"h1": RUNNING}
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        beat(gone=True),
+        beat(last=NOW - STALE_BEAT - 1),
+        beat(first=NOW + 1),
+    ],
+    ids=["said goodbye", "silent", "started anew"],
+)
+def test_on_a_worker_that_may_be_dead_it_is_not_located(worker: WorkerRecord) -> None:
+    assert placed(worker, place=Place(kind="nowhere")).places == {"h1": Place(kind="nowhere")}
+    assert placed(worker).places == {"h1": Place(kind="unknown")}
+
+
+def test_one_living_worker_of_the_name_is_enough() -> None:
+    assert placed(beat(gone=True), beat(first=NOW - 60)).places == {"h1": RUNNING}
+
+
+def test_a_worker_that_answered_after_the_start_would_have_named_it() -> None:
+    nowhere = Place(kind="nowhere")
+
+    assert placed(beat(), place=nowhere, asked=consumers(W1)).places == {"h1": nowhere}
+    assert placed(beat(), place=nowhere, asked=consumers(W1, asked_at=NOW - 6)).places == {"h1": RUNNING}
+    assert placed(beat(), place=nowhere, asked=consumers()).places == {"h1": RUNNING}
+
+
+def test_a_callback_that_has_started_runs() -> None:
+    callback = Callback(task_id="body", state="started", worker="w1@zoo", started_at=NOW - 5, attempt=0)
+    seen = merge(None, recorded(counted=2, missing=(), header=(ran(0), ran(1)), callback=callback))
+
+    assert waits_for(placed(sighting=seen), now=NOW) == "the callback, running on w1@zoo"
+
+
+def test_a_finished_chord_waits_for_nothing() -> None:
+    seen = merge(None, recorded(state="failed", header=(ran(0), runs(1))))
+
+    assert placed(sighting=seen).places == {}
+
+
+def test_a_task_on_a_worker_of_unknown_name_is_not_located() -> None:
+    seen = merge(None, recorded(header=(ran(0), runs(1, worker=None))))
+
+    assert placed(sighting=seen).places == {}
