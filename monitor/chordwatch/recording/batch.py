@@ -89,11 +89,6 @@ class BatchWriter:
     def _facts(self, entry: Entry) -> Facts:
         body, facts = entry[1], Facts()
         self._remember(entry[0])
-        root_id, parent_id = entry[2], entry[3]
-        if root_id:
-            facts["r"] = root_id
-        if parent_id and parent_id != entry[6]:  # a retried task names itself as its parent
-            facts["p"] = parent_id
         facts.update(body_facts(body))
         if self._keep_callbacks:
             signature = str(dumps(body)).encode("utf-8", "surrogatepass")  # type: ignore[no-untyped-call]
@@ -128,7 +123,7 @@ def known_body_facts(body: Body) -> Facts:
 
 
 def _record(entry: Entry, strings: dict[str, int]) -> list[Any]:
-    (_, _, _, _, kind, role, task_id, index, retries, nesting, at, name, queue, *rest) = entry
+    (_, _, kind, role, task_id, index, retries, nesting, at, name, queue, *rest) = entry
     if name is not None:
         name = strings.setdefault(name if len(name) <= _NAME_LENGTH else name[:_NAME_LENGTH], len(strings))
     if queue is not None:

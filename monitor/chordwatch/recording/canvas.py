@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import canvas
+from celery._state import get_current_task
 
 from chordwatch.recording.batch import error_text
 from chordwatch.recording.recorder import Recorder
@@ -33,20 +34,15 @@ class Dispatches:
         run = self._run = canvas._chord.run  # noqa: SLF001  # there is no public way, see above
 
         @functools.wraps(run)
-        def watched(chord: Any, header: Any, body: Any, *args: Any, **kwargs: Any) -> Any:
-            under_way = self._under_way()
-            under_way.append(header)
-            self._prepare(chord, body, kwargs.get("app"))
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            header = self._begin(args, kwargs)
             try:
-                result = run(chord, header, body, *args, **kwargs)
+                result = run(*args, **kwargs)
             except BaseException as exc:
-                self._note(header, exc)
+                self._end(header, exc)
                 raise
-            else:
-                self._note(header, None)
-                return result
-            finally:
-                under_way.pop()
+            self._end(header, None)
+            return result
 
         canvas._chord.run = watched  # noqa: SLF001  # as above
 
@@ -61,18 +57,23 @@ class Dispatches:
                 backend.set_chord_size = own  # type: ignore[attr-defined]
         self._backends.clear()
 
-    def _under_way(self) -> list[Any]:
-        under_way: list[Any] = self._local.__dict__.setdefault("under_way", [])
-        return under_way
-
-    def _prepare(self, chord: Any, body: Any, app: Any) -> None:
-        """Wrap `set_chord_size` of this chord's backend class, once for each class."""
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the header that is being dispatched, None where even that cannot be told."""
         try:
-            backend = type((app or chord._get_app(body)).backend)  # noqa: SLF001  # as `_chord.run` itself does
+            chord, header, body = args[:3]
+            backend = type((kwargs.get("app") or chord._get_app(body)).backend)  # noqa: SLF001  # as `run` does
             if backend not in self._backends:
                 self._wrap(backend)
+            self._under_way().append(header)
         except Exception:  # noqa: BLE001  # a guest
             self._recorder.drop("internal")
+            return None
+        return header
+
+    def _under_way(self) -> list[Any]:
+        """Return the headers that this thread is dispatching, the innermost last."""
+        under_way: list[Any] = self._local.__dict__.setdefault("under_way", [])
+        return under_way
 
     def _wrap(self, backend: Any) -> None:
         set_chord_size = backend.set_chord_size
@@ -90,14 +91,17 @@ class Dispatches:
         self._backends[backend] = backend.__dict__.get("set_chord_size")
         backend.set_chord_size = watched
 
-    def _note(self, header: Any, failure: BaseException | None) -> None:
+    def _end(self, header: Any, failure: BaseException | None) -> None:
         """Note a dispatch, or that it failed: what was published by then runs, and is never counted to the end."""
+        if header is None:
+            return
         try:
+            self._under_way().pop()
             group_id = _group_id(header)
-            if group_id is None or not _has_tasks(header):
+            if group_id is None or not header.tasks:
                 return  # an empty header: Celery sends the callback alone, and no chord exists
             now = time.time()
-            facts: dict[str, Any] = {"a": now}
+            facts: dict[str, Any] = {"a": now, **_family()}
             if failure is not None:
                 facts["x"] = [now, error_text(failure) if self._record_errors else type(failure).__name__]
             self._recorder.add((group_id, facts))
@@ -105,10 +109,15 @@ class Dispatches:
             self._recorder.drop("internal")
 
 
+def _family() -> dict[str, str]:
+    """Return the task that dispatches the chord, and that task's root: outside a task there are none."""
+    task = get_current_task()
+    running = task.request_stack.top if task is not None else None
+    if running is None or not running.id:
+        return {}
+    return {"p": running.id, "r": running.root_id or running.id}
+
+
 def _group_id(header: Any) -> str | None:
     """Return the chord's id; `_chord.run` writes it into the header before anything is published."""
     return header.options.get("task_id")  # type: ignore[no-any-return]
-
-
-def _has_tasks(header: Any) -> bool:
-    return bool(header.tasks)

@@ -20,8 +20,8 @@ Headers = Mapping[str, Any]
 #: What the recorder's buffer holds; or facts of a chord as `(chord id, facts)`.
 Entry = tuple[Any, ...]
 #: Chord id; the callback's signature, None where the task does not carry it, False where it is not certain that the
-#: group is a chord's; root id; parent id.
-Head = tuple[str, "Mapping[str, Any] | bool | None", "str | None", "str | None"]
+#: group is a chord's.
+Head = tuple[str, "Mapping[str, Any] | bool | None"]
 #: Role, task id, group index, retries, nesting.
 Who = tuple[int, str, "int | None", int, int]
 
@@ -80,4 +80,4 @@ def parts_of_unreadable(headers: Headers) -> list[Part]:
 def _part(headers: Headers, chord_id: str, body: Any, role: int, *, last: bool) -> Part:
     get = headers.get
     who = (role, headers["id"], get("group_index"), get("retries") or 0, get("replaced_task_nesting") or 0)
-    return Part((chord_id, body, get("root_id"), get("parent_id")), who, last)
+    return Part((chord_id, body), who, last)

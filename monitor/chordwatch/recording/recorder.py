@@ -55,7 +55,8 @@ class Recorder:
         keep_callbacks: bool,
     ) -> None:
         self._connect, self.node = connect, node
-        self._interval, self._size, self._keep_callbacks = flush_interval, buffer_size, keep_callbacks
+        self.keep_callbacks = keep_callbacks
+        self._interval, self._size = flush_interval, buffer_size
         self._inline = _is_threadless_uwsgi()
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
@@ -153,7 +154,7 @@ class Recorder:
 
     def _pack(self) -> None:
         if self._writer is None:
-            self._writer = BatchWriter(boot=self.boot, node=self.node, keep_callbacks=self._keep_callbacks)
+            self._writer = BatchWriter(boot=self.boot, node=self.node, keep_callbacks=self.keep_callbacks)
         while self._buffer:
             entries: list[Entry] = []
             while self._buffer and len(entries) < _BATCH_RECORDS:

@@ -72,7 +72,7 @@ class Handlers:
             (signals.task_rejected, self.on_rejected),
             (signals.task_internal_error, self.on_internal_error),
             (signals.worker_init, self.on_worker),
-            (signals.worker_process_init, self.on_worker),
+            (signals.worker_process_init, self.on_pool_child),
         )
 
     def on_worker(self, **_: Any) -> None:
@@ -80,6 +80,11 @@ class Handlers:
         signals.before_task_publish.connect(
             self.on_publishing, weak=False, dispatch_uid="chordwatch.before_task_publish"
         )
+
+    def on_pool_child(self, **_: Any) -> None:
+        """A pool child keeps no callbacks: its main process has read the same messages."""
+        self.recorder.keep_callbacks = False
+        self.on_worker()
 
     def on_publishing(self, *, headers: dict[str, Any], **_: Any) -> None:
         """Mark a callback's message with its chord, so that any process can attribute it."""
@@ -168,8 +173,10 @@ class Handlers:
             if counted and (failure := sys.exc_info()[1]) is not None:
                 # The backend failed while the end was stored: the part is not counted, whatever the task did.
                 end, counted, error = int(End.FAILED), False, self._error(failure)
-            elif state in ("FAILURE", "RETRY"):
-                error = self._error(getattr(retval, "exc", None) or retval)
+            elif state == "FAILURE":
+                error = self._error(retval)
+            elif state == "RETRY" and retval.exc is not None:
+                error = self._error(retval.exc)
             now = time.time()
             for head, who, last in run.parts:
                 self.recorder.add(
@@ -272,7 +279,7 @@ class Handlers:
         if chord is None and MARK not in headers:
             if self._errbacks and (chord_id := self._errbacks.get(headers.get("parent_id") or "")):
                 who = (int(Role.ERRBACK), headers["id"], None, headers.get("retries") or 0, 0)
-                return [Part((chord_id, None, None, None), who, last=False)]
+                return [Part((chord_id, None), who, last=False)]
             if headers.get("group") is None or headers.get("group_index") is not None:
                 return []  # a plain task, a plain group
         elif chord is not None and chord["options"].get("link_error"):
