@@ -1,6 +1,7 @@
 # What a clone needs: Python 3.10 to 3.12 (newer with a redis-server on PATH), make, and a package index.
 #   make demo ARGS="--for 60 --summary demo.json"
 #   make test ARGS="-k demo"
+#   make soak
 #   make check | clean
 # PYTHON chooses the interpreter: make demo PYTHON=python3.12
 PYTHON ?= python3
@@ -22,7 +23,7 @@ if sys.version_info >= (3, 13) and shutil.which("redis-server") is None:
 endef
 export REQUIREMENTS
 
-.PHONY: demo test check clean
+.PHONY: demo test soak check clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -31,6 +32,10 @@ demo: $(INSTALLED)
 # The summary of pytest is the last thing printed.
 test: check
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TIERS) $(ARGS)
+
+# What takes minutes: 200 rounds of random workflows, 300,000 chords.
+soak: $(INSTALLED)
+	@$(BIN)/python -m pytest -m soak tests/acceptance/recording $(ARGS)
 
 check: $(INSTALLED)
 	@$(BIN)/ruff format --check .
