@@ -28,7 +28,16 @@ class _Slot:
     def __init__(self, chord_id: bytes) -> None:
         self.chord_id, self.sure = chord_id, False
         self.facts: Facts = {}
-        self.records: list[list[Any]] = []
+        self.records: list[tuple[Any, ...]] = []
+
+    def told(self, facts: Facts, again: list[_Slot]) -> _Slot:
+        """Add facts; two dispatches of one chord are two, so the second goes into another slot, which is returned."""
+        if "a" in self.facts and "a" in facts:
+            again.append(self)
+            return _Slot(self.chord_id).told(facts, again)
+        self.facts.update(facts)
+        self.sure = True
+        return self
 
     def packed(self) -> list[Any]:
         return [self.chord_id, self.facts if self.sure else {**self.facts, "u": 1}, self.records]
@@ -49,7 +58,20 @@ class BatchWriter:
         slots: dict[str, _Slot] = {}
         again: list[_Slot] = []
         for entry in entries:
-            self._take(entry, strings, slots, again)
+            try:
+                slot = slots.get(entry[0])
+                if slot is None:
+                    slot = slots[entry[0]] = _Slot(pack_id(entry[0]))
+                if len(entry) == 2:  # noqa: PLR2004  # facts, see `Entry`
+                    slots[entry[0]] = slot.told(entry[1], again)
+                    continue
+                if entry[1] is not False:
+                    slot.sure = True
+                    if entry[1] and entry[0] not in self._known:
+                        slot.facts.update(self._facts(entry))
+                slot.records.append(_record(entry, strings))
+            except Exception:  # noqa: BLE001  # foreign values: an id that is no text; a try costs nothing
+                self.unreadable += 1
         self._sequence += 1
         lost = {**dropped, **({"unreadable": self.unreadable} if self.unreadable else {})}
         self.unreadable = 0
@@ -57,34 +79,6 @@ class BatchWriter:
         document = [VERSION, self._boot, self._sequence, self._node, lost, list(strings), chords]
         packed: bytes = msgpack.packb(document, unicode_errors="surrogatepass")
         return packed
-
-    def _take(
-        self, entry: Entry, strings: dict[str, int], slots: dict[str, _Slot], again: list[_Slot]
-    ) -> None:
-        try:
-            self._add(entry, strings, slots, again)
-        except Exception:  # noqa: BLE001  # foreign values: an id that is no text, a signature of a stranger
-            self.unreadable += 1
-
-    def _add(
-        self, entry: Entry, strings: dict[str, int], slots: dict[str, _Slot], again: list[_Slot]
-    ) -> None:
-        chord_id = entry[0]
-        slot = slots.get(chord_id)
-        if slot is None:
-            slot = slots[chord_id] = _Slot(pack_id(chord_id))
-        if len(entry) == 2:  # noqa: PLR2004  # facts, see `Entry`
-            if "a" in slot.facts and "a" in entry[1]:  # two dispatches of one chord are two
-                again.append(slot)
-                slot = slots[chord_id] = _Slot(slot.chord_id)
-            slot.facts.update(entry[1])
-            slot.sure = True
-            return
-        if entry[1] is not False:
-            slot.sure = True
-        if entry[1] and chord_id not in self._known:
-            slot.facts.update(self._facts(entry))
-        slot.records.append(_record(entry, strings))
 
     def _facts(self, entry: Entry) -> Facts:
         body, facts = entry[1], Facts()
@@ -122,15 +116,16 @@ def known_body_facts(body: Body) -> Facts:
     return facts
 
 
-def _record(entry: Entry, strings: dict[str, int]) -> list[Any]:
-    (_, _, kind, role, task_id, index, retries, nesting, at, name, queue, *rest) = entry
-    if name is not None:
-        name = strings.setdefault(name if len(name) <= _NAME_LENGTH else name[:_NAME_LENGTH], len(strings))
-    if queue is not None:
-        queue = strings.setdefault(
-            queue if len(queue) <= _NAME_LENGTH else queue[:_NAME_LENGTH], len(strings)
-        )
-    return [kind, role, pack_id(task_id), index, retries, nesting, at, name, queue, *rest]
+def _record(entry: Entry, strings: dict[str, int]) -> tuple[Any, ...]:
+    name, queue = entry[9], entry[10]
+    return (
+        *entry[2:4],
+        pack_id(entry[4]),
+        *entry[5:9],
+        None if name is None else strings.setdefault(name[:_NAME_LENGTH], len(strings)),
+        None if queue is None else strings.setdefault(queue[:_NAME_LENGTH], len(strings)),
+        *entry[11:],
+    )
 
 
 def error_text(exc: object) -> str:

@@ -7,7 +7,7 @@ An entry of the recorder's buffer is a plain tuple, because a named one costs th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from chordwatch.recording.records import Kind, Role
 
@@ -26,12 +26,8 @@ Head = tuple[str, "Mapping[str, Any] | bool | None"]
 Who = tuple[int, str, "int | None", int, int]
 
 
-class Part(NamedTuple):
-    """What a task is to one chord. `last`: as its callback, no further step follows."""
-
-    head: Head
-    who: Who
-    last: bool
+#: What a task is to one chord: `(head, who, last)`; `last`: as its callback, no further step follows.
+Part = tuple[Head, Who, bool]
 
 
 class Run:
@@ -46,7 +42,7 @@ class Run:
     def announce(self) -> list[Entry]:
         """Return the entries that say that the run has begun."""
         self.announced = True
-        return [(*part.head, _STARTED, *part.who, self.at, self.name, self.queue) for part in self.parts]
+        return [(*head, _STARTED, *who, self.at, self.name, self.queue) for head, who, _last in self.parts]
 
 
 def parts_of(headers: Headers, chord: Any, chain: Any) -> list[Part]:
@@ -59,12 +55,12 @@ def parts_of(headers: Headers, chord: Any, chain: Any) -> list[Part]:
     group, mark = headers.get("group"), headers.get(MARK)
     parts = []
     if chord is not None and group is not None:
-        parts.append(_part(headers, group, chord, _HEADER, last=False))
+        parts.append(header_part(headers, group, chord))
     if mark is not None:
         goes_on = chain or (chord is not None and chord["options"].get("group_id") == mark)
-        parts.append(_part(headers, mark, None, _CALLBACK, last=not goes_on))
+        parts.append(_callback_part(headers, mark, None, last=not goes_on))
     if chord is None and group is not None and group != mark and headers.get("group_index") is None:
-        parts.append(_part(headers, group, False, _CALLBACK, last=not chain))  # see `Head`
+        parts.append(_callback_part(headers, group, False, last=not chain))  # see `Head`
     return parts
 
 
@@ -74,10 +70,23 @@ def parts_of_unreadable(headers: Headers) -> list[Part]:
     parts = parts_of(headers, None, None)
     if parts or group is None:
         return parts
-    return [_part(headers, group, False, _HEADER, last=False)]  # see `Head`
+    return [header_part(headers, group, False)]  # see `Head`
 
 
-def _part(headers: Headers, chord_id: str, body: Any, role: int, *, last: bool) -> Part:
+def header_part(headers: Headers, group: str, chord: Any) -> Part:
+    """Return what a task is that is one of a chord's header."""
     get = headers.get
-    who = (role, headers["id"], get("group_index"), get("retries") or 0, get("replaced_task_nesting") or 0)
-    return Part((chord_id, body), who, last)
+    who = (_HEADER, headers["id"], get("group_index"), get("retries") or 0, get("replaced_task_nesting") or 0)
+    return (group, chord), who, False
+
+
+def _callback_part(headers: Headers, chord_id: str, body: Any, *, last: bool) -> Part:
+    get = headers.get
+    who = (
+        _CALLBACK,
+        headers["id"],
+        get("group_index"),
+        get("retries") or 0,
+        get("replaced_task_nesting") or 0,
+    )
+    return (chord_id, body), who, last

@@ -10,15 +10,14 @@ Each chord is `[packed group id, facts, records]`; see `Facts` and `Record`.
 
 from __future__ import annotations
 
-import re
+import binascii
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypedDict
 
 VERSION = 1
 
-_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
-_UUID_BYTES = 16
+_UUID_LENGTH, _UUID_BYTES = 36, 16
 
 
 class Kind(IntEnum):
@@ -117,8 +116,13 @@ class Heartbeat:
 
 def pack_id(task_id: str) -> bytes:
     """Return an id as the store keeps it: 16 bytes for a UUID as Celery writes it, longer or shorter for others."""
-    if _UUID(task_id):
-        return bytes.fromhex(task_id.replace("-", ""))
+    if len(task_id) == _UUID_LENGTH and task_id[8:24:5] == "----" and task_id.islower():
+        try:
+            packed = binascii.unhexlify(task_id.replace("-", ""))
+        except ValueError:
+            packed = b""
+        if len(packed) == _UUID_BYTES:
+            return packed
     raw = b"~" + task_id.encode("utf-8", "surrogatepass")
     return raw if len(raw) != _UUID_BYTES else b"\0" + raw
 

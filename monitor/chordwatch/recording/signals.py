@@ -21,7 +21,7 @@ from celery._state import get_current_task
 from chordwatch.foreign import as_dict, as_list, as_time
 from chordwatch.recording.ahead import look_ahead
 from chordwatch.recording.batch import error_text
-from chordwatch.recording.notes import MARK, Headers, Part, Run, parts_of, parts_of_unreadable
+from chordwatch.recording.notes import MARK, Headers, Part, Run, header_part, parts_of, parts_of_unreadable
 from chordwatch.recording.recorder import Recorder
 from chordwatch.recording.records import End, Kind, Role
 from chordwatch.recording.signatures import first_ids
@@ -118,9 +118,10 @@ class Handlers:
             parts = self._parts(headers, embed["chord"], embed["chain"])
             if not parts:
                 return
-            now, eta = time.time(), as_time(headers["eta"])
-            dynamic = get_current_task() is not None and _is_dynamic(headers)
-            rest = (None, None, None, None, None, eta, dynamic or None) if eta or dynamic else ()
+            now, eta = time.time(), headers["eta"]
+            task = get_current_task()
+            dynamic = task is not None and _is_dynamic(headers, task)
+            rest = (None, None, None, None, None, as_time(eta), dynamic or None) if eta or dynamic else ()
             for head, who, _last in parts:
                 self.recorder.add((*head, _PUBLISHED, *who, now, headers["task"], routing_key, *rest))
         except Exception:  # noqa: BLE001  # a guest
@@ -276,14 +277,18 @@ class Handlers:
             self.recorder.add((*head, _ENDED, *who, now, name, queue, int(end), None, counted, last, error))
 
     def _parts(self, headers: Headers, chord: Any, chain: Any) -> list[Part]:
-        if chord is None and MARK not in headers:
+        group = headers.get("group")
+        if chord is not None and group is not None:
+            if chord["options"].get("link_error"):
+                _remember(self._errbacks, chord["options"].get("task_id"), group)
+            if MARK not in headers:
+                return [header_part(headers, group, chord)]
+        elif MARK not in headers:
             if self._errbacks and (chord_id := self._errbacks.get(headers.get("parent_id") or "")):
                 who = (int(Role.ERRBACK), headers["id"], None, headers.get("retries") or 0, 0)
-                return [Part((chord_id, None), who, last=False)]
-            if headers.get("group") is None or headers.get("group_index") is not None:
+                return [((chord_id, None), who, False)]
+            if group is None or headers.get("group_index") is not None:
                 return []  # a plain task, a plain group
-        elif chord is not None and chord["options"].get("link_error"):
-            _remember(self._errbacks, chord["options"].get("task_id"), headers["group"])
         return parts_of(headers, chord, chain)
 
     def _look_ahead(self, embed: dict[str, Any], carrier_id: str) -> None:
@@ -307,10 +312,9 @@ def _next_ids(chain: Any) -> tuple[str, ...]:
     return first_ids(chain[-1]) if chain else ()
 
 
-def _is_dynamic(headers: Headers) -> bool:
+def _is_dynamic(headers: Headers, task: Any) -> bool:
     """Whether the message being published is a part that the running task adds to its own chord."""
-    task = get_current_task()
-    running = task.request_stack.top.__dict__ if task is not None else {}
+    running = task.request_stack.top.__dict__
     return (
         running.get("chord") is not None
         and running.get("group") == headers["group"]
