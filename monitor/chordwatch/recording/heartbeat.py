@@ -24,6 +24,7 @@ from celery.worker import state
 
 from chordwatch.foreign import as_dict, as_list
 from chordwatch.recording.native import Flag, start_thread
+from chordwatch.recording.notes import MARK
 from chordwatch.recording.records import Heartbeat
 from chordwatch.text import plain
 
@@ -35,8 +36,6 @@ LIMIT = 1000
 GOODBYE_SECONDS = 1.0
 #: Seconds between two attempts while the store does not answer: soon after its return no worker may look dead.
 _LONGEST_PAUSE = 5.0
-#: The header that marks messages of a callback.
-_MARK = "chordwatch"
 
 
 class Line(Protocol):
@@ -185,7 +184,7 @@ def _chord_ids(requests: Iterable[Any]) -> tuple[str, ...]:
 def _is_of_chord(request: Any) -> bool:
     """Whether a chord waits for this task: as a part of its header, as a step before one, or as its callback."""
     headers = request.request_dict
-    if headers.get(_MARK) is not None:
+    if headers.get(MARK) is not None:
         return True
     embed = as_dict(request._payload[2])  # noqa: SLF001  # decoded already; there is no public way
     if headers.get("group") is not None and embed.get("chord") is not None:

@@ -17,7 +17,9 @@ def original(module: str, name: str) -> Any:
     if monkey is not None and monkey.is_module_patched(module):
         return monkey.get_original(module, name)
     patcher = sys.modules.get("eventlet.patcher")
-    if patcher is not None and patcher.already_patched:  # it keeps `_thread` under another name than the module's
+    if (
+        patcher is not None and patcher.already_patched
+    ):  # it keeps `_thread` under another name than the module's
         return getattr(patcher.original(module), name)
     return getattr(importlib.import_module(module), name)
 
