@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celery import Celery
 
+    from chordwatch.recording.log_filter import ChordLogFilter
     from chordwatch.settings import Value
     from chordwatch.watch import Watch
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "connect", "instrument", "uninstrument"]
+__all__ = ["ChordLogFilter", "__version__", "connect", "instrument", "uninstrument"]
 
 
 def connect(app: Celery | str, *, ask_workers_every: float = 60.0) -> Watch:
@@ -45,3 +46,13 @@ def uninstrument(app: Celery) -> None:
     from chordwatch.instrumentation import uninstrument  # noqa: PLC0415  # as above
 
     uninstrument(app)
+
+
+if not TYPE_CHECKING:  # type checkers know it from above, and shall miss everything else
+
+    def __getattr__(name: str) -> Any:
+        if name == "ChordLogFilter":
+            from chordwatch.recording.log_filter import ChordLogFilter  # noqa: PLC0415  # as above
+
+            return ChordLogFilter
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
