@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 from uuid import uuid4
 
-from chordwatch.errors import UnreachableError
+from chordwatch.errors import ChordwatchError, UnreachableError
 from chordwatch.recording.batch import BatchWriter
 from chordwatch.recording.native import Flag, start_thread
 from chordwatch.recording.notes import Entry, Run
@@ -101,10 +101,11 @@ class Recorder:
             return
         self._closing = True
         self._wake.raise_()
-        if not self._done.wait(seconds):
+        if self._done.wait(seconds):
+            self._started = False
+        else:
             lost = len(self._buffer) + self._pending_records
             logger.warning("chordwatch: %d records could not be sent before the process ended.", lost)
-        self._started = False
 
     def _rouse(self) -> None:
         self._awake = True
@@ -139,11 +140,16 @@ class Recorder:
             self._announce()
             self._pack()
             self._send()
-            if self._buffer or self._pending or any(not run.announced for run in list(self.runs.values())):
+            if self._has_more():
                 self._awake = True
         except Exception:  # a guest's thread must not die, nor shout
             self.drop("internal")
             logger.debug("chordwatch: a flush failed.", exc_info=True)
+
+    def _has_more(self) -> bool:
+        if self._buffer or self._pending or self._dropped:
+            return True
+        return any(not run.announced for run in list(self.runs.values()))
 
     def _announce(self) -> None:
         """Say which tasks have been running for longer than a flush; shorter ones are said when they end."""
@@ -155,7 +161,7 @@ class Recorder:
     def _pack(self) -> None:
         if self._writer is None:
             self._writer = BatchWriter(boot=self.boot, node=self.node, keep_callbacks=self.keep_callbacks)
-        while self._buffer:
+        while self._buffer or (self._dropped and not self._pending):
             entries: list[Entry] = []
             while self._buffer and len(entries) < _BATCH_RECORDS:
                 entries.append(self._buffer.popleft())
@@ -165,29 +171,29 @@ class Recorder:
 
     def _send(self) -> None:
         try:
-            if self._pending and self._sink is None:
-                self._sink = self._connect(self.boot)
-            while self._pending and self._sink is not None:
+            while self._pending:
                 batch, records = self._pending[0]
-                self._apply(batch, records)
+                if self._sink is None:
+                    self._sink = self._connect(self.boot)
+                self._apply(self._sink, batch, records)
                 self._pending.popleft()
                 self._pending_records -= records
-        except UnreachableError as exc:
+        except ChordwatchError as exc:  # it cannot be reached, or a setting has become unusable
             self._pause = min(max(2 * self._pause, self._interval), _LONGEST_PAUSE)
             self._complain(str(exc))
         else:
             self._pause = 0.0
             self._recovered()
 
-    def _apply(self, batch: bytes, records: int) -> None:
+    def _apply(self, sink: Sink, batch: bytes, records: int) -> None:
         """Send one batch; one that the store refuses is dropped, or it would block all that follow."""
         try:
-            if self._sink is not None:
-                self._sink.apply(batch)
+            sink.apply(batch)
         except UnreachableError:
             raise
         except Exception:  # whatever a server may say to a script
-            self.drop("refused", records)
+            if records:
+                self.drop("refused", records)
             logger.debug("chordwatch: the store refused a batch.", exc_info=True)
 
     def _complain(self, sentence: str) -> None:

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from chordwatch.errors import UnreachableError
+from chordwatch.recording.notes import Run
+from chordwatch.recording.recorder import Recorder
+from chordwatch.recording.records import Kind, Record
+from tests.support.polling import wait_until
+
+
+class Sink:
+    """Keeps batches; `down` makes it unreachable, `refuses` makes it fail otherwise."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Any]] = []
+        self.down = self.refuses = self.closed = False
+        self.threads: set[int] = set()
+
+    def apply(self, batch: bytes) -> None:
+        """Keep a batch."""
+        self.threads.add(threading.get_ident())
+        if self.down:
+            raise UnreachableError("The store does not answer.")
+        if self.refuses:
+            raise RuntimeError("no")
+        self.batches.append(msgpack.unpackb(batch, strict_map_key=False))
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+    def records(self) -> list[Record]:
+        """Return all records that came."""
+        return [Record(*record) for batch in self.batches for chord in batch[6] for record in chord[2]]
+
+    def dropped(self, reason: str) -> int:
+        """Return how many were told to be lost."""
+        return sum(batch[4].get(reason, 0) for batch in self.batches)
+
+
+def recorder(sink: Sink, **options: Any) -> Recorder:
+    defaults = {"node": "celery@one", "flush_interval": 0.02, "buffer_size": 1000, "keep_callbacks": False}
+    return Recorder(lambda _boot: sink, **{**defaults, **options})
+
+
+def entry(number: int = 0) -> tuple[Any, ...]:
+    return ("chord", None, 1, 0, f"t{number}", number, 0, 0, 1.0, "shop.price", "celery")
+
+
+def threads_now() -> int:
+    """All threads of this process, native ones too, which `threading` does not know."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+def run_of(at: float) -> Run:
+    return Run(at, [(("chord", None), (0, "t1", 0, 0, 0), False)], "shop.price", "celery")
+
+
+def test_entries_are_sent_together_by_another_thread() -> None:
+    sink = Sink()
+    one = recorder(sink)
+
+    for number in range(50):
+        one.add(entry(number))
+
+    wait_until(lambda: len(sink.records()) == 50, "all records are sent", seconds=5)
+    assert threading.get_ident() not in sink.threads
+    assert len(sink.batches) < 10
+    one.close()
+    assert sink.closed
+
+
+def test_without_entries_nothing_is_started_and_closing_is_free() -> None:
+    sink = Sink()
+    threads = threads_now()
+
+    one = recorder(sink)
+    one.close()
+
+    assert threads_now() == threads
+    assert not sink.batches
+
+
+def test_closing_sends_what_is_left_at_once() -> None:
+    sink = Sink()
+    one = recorder(sink, flush_interval=30)
+    one.add(entry())
+
+    one.close(seconds=5)
+
+    assert len(sink.records()) == 1
+
+
+def test_entries_after_a_close_are_sent_as_before() -> None:
+    sink = Sink()
+    one = recorder(sink)
+    one.add(entry(1))
+    one.close()
+
+    one.add(entry(2))
+    one.close()
+
+    assert [record.task_id for record in sink.records()] == [b"~t1", b"~t2"]
+
+
+def test_a_store_that_is_away_is_said_once_and_gets_everything_on_its_return(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = Sink()
+    sink.down = True
+    one = recorder(sink)
+    with caplog.at_level(logging.INFO, "chordwatch"):
+        one.add(entry(1))
+        wait_until(lambda: len(sink.threads) > 0 and one._pause > 0.02, "the first attempt failed", seconds=5)
+        one.add(entry(2))
+        wait_until(lambda: len(one._pending) == 2, "two batches wait", seconds=5)
+        sink.down = False
+        wait_until(lambda: len(sink.records()) == 2, "both are sent", seconds=5)
+        wait_until(lambda: "records again" in caplog.text, "the return is said", seconds=5)
+    one.close()
+
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+    assert [batch[2] for batch in sink.batches] == [1, 2]
+
+
+def test_more_than_the_buffer_holds_is_dropped_and_counted() -> None:
+    sink = Sink()
+    sink.down = True
+    one = recorder(sink, buffer_size=100)
+
+    for number in range(250):
+        one.add(entry(number))
+    sink.down = False
+
+    wait_until(lambda: sink.dropped("overflow") == 150, "the loss is told", seconds=5)
+    assert len(sink.records()) == 100
+    one.close()
+
+
+def test_a_refused_batch_is_dropped_counted_and_blocks_nothing() -> None:
+    sink = Sink()
+    sink.refuses = True
+    one = recorder(sink)
+    one.add(entry(1))
+    wait_until(lambda: one._dropped["refused"] == 1, "the batch is refused", seconds=5)
+    sink.refuses = False
+
+    wait_until(lambda: sink.dropped("refused") == 1, "the refusal is told", seconds=5)
+    assert not sink.records()
+    one.close()
+
+
+def test_a_run_is_announced_once_it_outlasts_a_flush() -> None:
+    sink = Sink()
+    one = recorder(sink)
+
+    one.begin(1, run_of(at=0.0))
+
+    wait_until(
+        lambda: [record.kind for record in sink.records()] == [Kind.STARTED],
+        "the run is announced",
+        seconds=5,
+    )
+    wait_until(lambda: not one._awake, "the thread rests", seconds=5)
+    one.close()
+    assert len(sink.records()) == 1
+
+
+def test_a_run_that_ended_in_time_is_not_announced() -> None:
+    sink = Sink()
+    one = recorder(sink)
+
+    one.begin(1, run_of(at=2.0**40))
+    one.runs.pop(1)
+    one.add(entry())
+
+    wait_until(lambda: len(sink.records()) == 1, "the record is sent", seconds=5)
+    one.close()
+    assert [record.kind for record in sink.records()] == [Kind.PUBLISHED]
+
+
+def test_a_forked_child_sends_its_own_records_only_and_under_its_own_name() -> None:
+    sink = Sink()
+    sink.down = True
+    one = recorder(sink)
+    one.add(entry(1))
+    wait_until(lambda: len(one._pending) == 1, "a batch waits", seconds=5)
+    boot = one.boot
+    reader, writer = os.pipe()
+
+    child = os.fork()
+    if child == 0:
+        sink.down, sink.batches = False, []
+        one.add(entry(2))
+        one.close(seconds=5)
+        told = f"{one.boot != boot} {sink.batches[0][1] == one.boot} {[r.task_id for r in sink.records()]}"
+        os.write(writer, told.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 1000) == b"True True [b'~t2']"
+
+    sink.down = False
+    wait_until(
+        lambda: [record.task_id for record in sink.records()] == [b"~t1"],
+        "the parent sends its own",
+        seconds=5,
+    )
+    one.close()
+    os.close(reader)
+    os.close(writer)
