@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chordwatch.cli.tables import STYLES
+from chordwatch.cli.timeline import timeline
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Chord, HeaderTask, Verdict
 from chordwatch.text import plain
@@ -28,7 +29,7 @@ def chord_detail(sighting: Sighting, now: float) -> RenderableType:
         _facts(sighting, now),
         *(_verdict(verdict, now) for verdict in chord.verdicts),
         Text(),
-        *_header(sighting),
+        *_header(sighting, now),
     )
 
 
@@ -106,7 +107,7 @@ def _missing(chord: Chord) -> str:
 def _callback_state(chord: Chord) -> str:
     if chord.callback.state != "unknown":
         return chord.callback.state
-    return "not sent yet" if chord.state == "open" and chord.missing else "not located"
+    return "not sent yet" if chord.state in ("open", "planned") and chord.missing else "not located"
 
 
 def _verdict(verdict: Verdict, now: float) -> Table:
@@ -129,7 +130,7 @@ def _verdict(verdict: Verdict, now: float) -> Table:
     return table
 
 
-def _header(sighting: Sighting) -> Iterator[RenderableType]:
+def _header(sighting: Sighting, now: float) -> Iterator[RenderableType]:
     chord = sighting.chord
     nameless = (HeaderTask(index=gap.index) for gap in chord.missing if gap.task_id is None)
     rows = sorted(
@@ -144,6 +145,10 @@ def _header(sighting: Sighting) -> Iterator[RenderableType]:
     for task in rows[:_ROWS]:
         table.add_row(*(Text(cell) for cell in _cells(task, sighting.places.get(task.task_id or ""))))
     yield table
+    times = timeline(rows[:_ROWS], chord.callback, now) if chord.instrumented else None
+    if times:
+        yield Text()
+        yield times
     if len(rows) > _ROWS:
         yield Text(f"… and {len(rows) - _ROWS:,} more; --format json has all.")
 

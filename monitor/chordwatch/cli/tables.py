@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -11,7 +11,7 @@ from rich.text import Text
 from chordwatch.model import FINISHED, Chord
 from chordwatch.text import plain
 from chordwatch.watch import Sighting
-from chordwatch.watch.words import duration, progress_of, why
+from chordwatch.watch.words import duration, progress_of, waits_for, why
 
 STYLES = {
     "hung": "bold red",
@@ -23,6 +23,8 @@ STYLES = {
     "done": "dim",
 }
 _BAR_WIDTH = 6
+#: In the live view the bar has a line with room for it.
+_LIVE_BAR_WIDTH = 20
 _TITLES = ("CHORD", "HEALTH", "DONE", "IDLE", "CALLBACK")
 _RIGHT = (2, 3)
 _ID_WIDTH = 36  # a uuid's; other ids may be longer and are shortened
@@ -31,11 +33,25 @@ _INDENT = 2
 
 def chord_table(sightings: Sequence[Sighting], now: float) -> RenderableType:
     """Return lines for chords: id, health, progress, idle time, callback; below, what they wait for."""
+    return _table(sightings, now, lambda seen, line: _explained(seen, line, now))
+
+
+def live_table(sightings: Sequence[Sighting], now: float, rates: Mapping[str, float]) -> RenderableType:
+    """Return the same with a longer bar below, and how many parts are counted a second (by chord id)."""
+    return _table(sightings, now, lambda seen, line: _moving(seen, line, now, rates.get(seen.chord.chord_id)))
+
+
+def _table(
+    sightings: Sequence[Sighting],
+    now: float,
+    lines: Callable[[Sighting, Text], Iterator[RenderableType]],
+) -> RenderableType:
     rows = [_cells(sighting.chord, now) for sighting in sightings]
     widths = [max(map(len, column)) for column in zip(_TITLES, *rows, strict=True)]
     head = Text(_row(_TITLES, widths), style="bold", no_wrap=True, overflow="ellipsis")
+    facts = (_facts(seen.chord, cells, widths) for seen, cells in zip(sightings, rows, strict=True))
     return Group(
-        head, *(line for pair in zip(sightings, rows, strict=True) for line in _lines(*pair, widths, now))
+        head, *(line for seen, fact in zip(sightings, facts, strict=True) for line in lines(seen, fact))
     )
 
 
@@ -51,20 +67,30 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     )
 
 
-def _lines(
-    sighting: Sighting, cells: tuple[str, ...], widths: list[int], now: float
-) -> Iterator[RenderableType]:
-    chord = sighting.chord
-    line = Text(_row(cells, widths))
+def _facts(chord: Chord, cells: tuple[str, ...], widths: list[int]) -> Text:
+    line = Text(_row(cells, widths), no_wrap=True, overflow="ellipsis")
     health_at = widths[0] + 2
     line.stylize(STYLES[chord.health], health_at, health_at + widths[1])
+    return line
+
+
+def _explained(sighting: Sighting, line: Text, now: float) -> Iterator[RenderableType]:
     # Last, so that a narrow terminal cuts off the bar and not a name.
-    line.append("  ").append_text(_bar(chord))
-    line.no_wrap, line.overflow = True, "ellipsis"
-    yield line
+    yield line.append("  ").append_text(_bar(sighting.chord, _BAR_WIDTH))
     reason = why(sighting, now=now)
     if reason:
         yield Padding(Text(reason, style="dim"), (0, 0, 0, _INDENT), expand=False)
+
+
+def _moving(sighting: Sighting, line: Text, now: float, rate: float | None) -> Iterator[RenderableType]:
+    yield line
+    below = Text(" " * _INDENT, no_wrap=True, overflow="ellipsis")
+    below.append_text(_bar(sighting.chord, _LIVE_BAR_WIDTH))
+    if rate:
+        below.append(f" {rate:,.1f}/s")
+    well = sighting.chord.health in ("ok", "waiting")
+    reason = waits_for(sighting, now=now) if well else why(sighting, now=now)
+    yield below.append(f" {reason}", style="dim")
 
 
 def idle(chord: Chord, now: float) -> str:
@@ -73,7 +99,7 @@ def idle(chord: Chord, now: float) -> str:
     return duration(None if since is None else now - since)
 
 
-def _bar(chord: Chord) -> Text:
+def _bar(chord: Chord, width: int) -> Text:
     total = chord.counted if chord.size is None and chord.state in FINISHED else chord.size
-    filled = min(chord.counted, total) * _BAR_WIDTH // total if total else 0
-    return Text("━" * filled, style=STYLES[chord.health]).append("╌" * (_BAR_WIDTH - filled), style="dim")
+    filled = min(chord.counted, total) * width // total if total else 0
+    return Text("━" * filled, style=STYLES[chord.health]).append("╌" * (width - filled), style="dim")

@@ -80,12 +80,14 @@ def unlocated(sighting: Sighting) -> int:
         for task_id, place in sighting.places.items()
         if task_id != chord.callback.task_id
     )
-    return 0 if chord.state in FINISHED else max(0, missing - located)
+    return 0 if chord.state in FINISHED or chord.state == "planned" else max(0, missing - located)
 
 
 def waits_for(sighting: Sighting, *, now: float) -> str:
     """Say where the parts are that this chord still waits for: `2 in queue low, 1 nowhere`."""
     chord = sighting.chord
+    if chord.state == "planned":
+        return "the tasks before it; it is not sent yet"
     callback = sighting.places.get(chord.callback.task_id or "")
     complete = chord.size is not None and chord.counted >= chord.size
     said: list[str] = []

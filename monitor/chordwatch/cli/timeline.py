@@ -1,0 +1,101 @@
+"""When each task of a chord waited, started and ended, and where: one line a run, readable in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from rich.table import Table
+from rich.text import Text
+
+from chordwatch.model import Attempt, Callback, HeaderTask
+from chordwatch.text import plain
+from chordwatch.watch.words import duration
+
+#: Of a task that began again and again the last runs are shown.
+_RUNS = 5
+_ID_LENGTH = 8
+_MINUTE = 60.0
+_COLUMNS = ("TASK", "WAITED", "STARTED", "ENDED", "RAN", "RUN", "WORKER")
+_RIGHT = ("TASK", "WAITED", "RAN")
+
+
+def timeline(tasks: Iterable[HeaderTask], callback: Callback, now: float) -> Table | None:
+    """Return the table; None when no time of any task is known, as of chords that nobody recorded."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in _COLUMNS:
+        table.add_column(
+            column,
+            justify="right" if column in _RIGHT else "left",
+            no_wrap=column != "WORKER",
+            overflow="fold",
+        )
+    for task in tasks:
+        for cells in _runs(task, now):
+            table.add_row(*map(Text, cells))
+    if _timed(callback):
+        table.add_row(*map(Text, _cells("callback", _only_run(callback), None, now)))
+    return table if table.row_count else None
+
+
+def span(seconds: float) -> str:
+    """Return a span of time: to a hundredth of a second below a minute, since tasks are short."""
+    return f"{max(0.0, seconds):.2f} s" if seconds < _MINUTE else duration(seconds)
+
+
+def time_of_day(at: float | None, now: float) -> str:
+    """Return a time in this machine's zone to the millisecond; of another day to the second, with the day."""
+    if at is None:
+        return ""
+    moment = datetime.fromtimestamp(at).astimezone()
+    if moment.date() != datetime.fromtimestamp(now).astimezone().date():
+        return moment.strftime("%m-%d %H:%M:%S")
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def _runs(task: HeaderTask, now: float) -> Iterator[tuple[str, ...]]:
+    title = plain(task.task_id or "", _ID_LENGTH) if task.index is None else str(task.index)
+    runs = task.attempts or ((_only_run(task),) if _timed(task) else ())
+    hidden = len(runs) - _RUNS
+    if hidden > 0:
+        yield (title, "", f"… {hidden:,} runs before", "", "", "", "")
+    for run in runs[-_RUNS:]:
+        yield _cells(title, run, run.state if len(runs) > 1 else None, now)
+        title = ""
+
+
+def _cells(title: str, run: Attempt, state: str | None, now: float) -> tuple[str, ...]:
+    waited = span(run.started_at - run.published_at) if run.started_at and run.published_at else ""
+    return (
+        title,
+        waited,
+        time_of_day(run.started_at, now),
+        time_of_day(run.finished_at, now),
+        _ran(run, now),
+        f"{run.attempt + 1} {state or ''}".strip(),
+        plain(run.worker or ""),
+    )
+
+
+def _ran(run: Attempt, now: float) -> str:
+    if run.started_at is None:
+        return ""
+    if run.finished_at is not None:
+        return span(run.finished_at - run.started_at)
+    return f"{span(now - run.started_at)} …" if run.state == "started" else ""
+
+
+def _timed(task: HeaderTask | Callback) -> bool:
+    # A lone time of finishing is what any stored result has.
+    return task.published_at is not None or task.started_at is not None
+
+
+def _only_run(task: HeaderTask | Callback) -> Attempt:
+    return Attempt(
+        attempt=task.attempt or 0,
+        state=task.state,
+        worker=task.worker,
+        published_at=task.published_at,
+        started_at=task.started_at,
+        finished_at=task.finished_at,
+    )
