@@ -11,7 +11,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 from chordwatch.errors import ChordwatchError, UnreachableError
@@ -36,6 +36,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Give the connection back."""
+
+
+class _Packed(NamedTuple):
+    """A batch that waits to be sent: how many records it holds, and which losses it tells."""
+
+    batch: bytes
+    records: int
+    dropped: Counter[str]
 
 
 class Recorder:
@@ -66,7 +74,7 @@ class Recorder:
         self.boot = uuid4().hex
         self.runs: dict[int, Run] = {}
         self._buffer: deque[Entry] = deque()
-        self._pending: deque[tuple[bytes, int]] = deque()
+        self._pending: deque[_Packed] = deque()
         self._pending_records = 0
         self._dropped: Counter[str] = Counter()
         self._writer: BatchWriter | None = None
@@ -166,35 +174,39 @@ class Recorder:
             while self._buffer and len(entries) < _BATCH_RECORDS:
                 entries.append(self._buffer.popleft())
             dropped, self._dropped = self._dropped, Counter()
-            self._pending.append((self._writer.pack(entries, dropped), len(entries)))
+            self._pending.append(_Packed(self._writer.pack(entries, dropped), len(entries), dropped))
             self._pending_records += len(entries)
 
     def _send(self) -> None:
         try:
             while self._pending:
-                batch, records = self._pending[0]
                 if self._sink is None:
                     self._sink = self._connect(self.boot)
-                self._apply(self._sink, batch, records)
-                self._pending.popleft()
-                self._pending_records -= records
+                self._apply(self._sink, self._pending[0])
+                self._pending_records -= self._pending.popleft().records
         except ChordwatchError as exc:  # it cannot be reached, or a setting has become unusable
-            self._pause = min(max(2 * self._pause, self._interval), _LONGEST_PAUSE)
+            self._pause_longer()
             self._complain(str(exc))
         else:
-            self._pause = 0.0
             self._recovered()
 
-    def _apply(self, sink: Sink, batch: bytes, records: int) -> None:
+    def _apply(self, sink: Sink, packed: _Packed) -> None:
         """Send one batch; one that the store refuses is dropped, or it would block all that follow."""
         try:
-            sink.apply(batch)
+            sink.apply(packed.batch)
         except UnreachableError:
             raise
         except Exception:  # whatever a server may say to a script
-            if records:
-                self.drop("refused", records)
+            self._dropped.update(packed.dropped)
+            if packed.records:
+                self.drop("refused", packed.records)
+            self._pause_longer()
             logger.debug("chordwatch: the store refused a batch.", exc_info=True)
+        else:
+            self._pause = 0.0
+
+    def _pause_longer(self) -> None:
+        self._pause = min(max(2 * self._pause, self._interval), _LONGEST_PAUSE)
 
     def _complain(self, sentence: str) -> None:
         if not self._complained:

@@ -5,6 +5,7 @@ Pure; used by every instrumented process to write, and by the store to read.
 A batch is `[VERSION, boot, sequence, node, dropped, strings, chords]`: `boot` names the sending process, `sequence`
 counts its batches from 1, `node` is its worker's name, `dropped` maps a reason to a number of lost records, and
 names of tasks and queues are indexes into `strings`.
+Redis' msgpack knows no binary type: pack with `use_bin_type=False` (a store takes both, but the other one twice).
 Each chord is `[packed group id, facts, records]`; see `Facts` and `Record`.
 """
 
