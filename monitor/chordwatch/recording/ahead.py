@@ -37,18 +37,5 @@ def _holds_more(signature: Any) -> bool:
 
 
 def _expected(chord_id: str, task_id: str, index: int | None, name: str | None, now: float) -> Entry:
-    return (
-        chord_id,
-        None,
-        None,
-        None,
-        int(Kind.EXPECTED),
-        int(Role.HEADER),
-        task_id,
-        index,
-        0,
-        0,
-        now,
-        name,
-        None,
-    )
+    who = (int(Role.HEADER), task_id, index, 0, 0)
+    return (chord_id, None, int(Kind.EXPECTED), *who, now, name, None)
