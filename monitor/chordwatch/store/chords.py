@@ -1,0 +1,191 @@
+"""What a store knows of a chord becomes the chord that every surface shows. Pure; shared by both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chordwatch.model import Callback, Chord, ChordState, Errback, HeaderTask, MissingPart, health_of
+from chordwatch.recording.records import End, Role
+from chordwatch.store.facts import ChordFacts, State, TaskFacts
+from chordwatch.store.protocol import RecordedChord
+from chordwatch.store.runs import Summary, runs_of, seconds, summary_of
+
+#: A forged size is not counted up to: at most so many parts are named as missing.
+MAX_MISSING = 200_000
+_STATES: dict[State, ChordState] = {
+    State.PLANNED: "planned",
+    State.OPEN: "open",
+    State.SUCCEEDED: "succeeded",
+    State.FAILED: "failed",
+}
+
+
+def read_chord(facts: ChordFacts, *, namespace: str, header: bool = True) -> RecordedChord:
+    """Return the chord; without its header where only the header's uncounted tasks are known (`header` False)."""
+    tasks = {task_id: summary_of(task) for task_id, task in facts.header.items()}
+    state = _STATES[facts.state]
+    chord = Chord(
+        chord_id=facts.chord_id,
+        state=state,
+        health=health_of(state, ()),
+        size=total_size(facts),
+        counted=facts.counted,
+        missing=() if facts.detail_dropped else tuple(_missing(facts, tasks)),
+        callback=_callback(facts),
+        header=tuple(_header(facts, tasks)) if header else (),
+        errbacks=tuple(_errbacks(facts)),
+        opened_at=_time(facts.opened),
+        progressed_at=_time(facts.progressed),
+        finished_at=_time(_finished(facts)),
+        root_id=facts.root_id,
+        parent_id=facts.parent_id,
+        namespace=namespace,
+        instrumented=True,
+    )
+    everything = {**facts.header, **facts.others}
+    error = facts.dispatch_error
+    return RecordedChord(
+        chord=chord,
+        applied=facts.applied,
+        dispatch_error=(seconds(error[0]), error[1]) if error else None,
+        signature=facts.signature,
+        dynamic=tuple(task_id for task_id, task in facts.header.items() if task.dynamic),
+        etas={task_id: seconds(task.eta) for task_id, task in everything.items() if task.eta is not None},
+        detail_dropped=facts.detail_dropped,
+    )
+
+
+def total_size(facts: ChordFacts) -> int | None:
+    """Return how many parts Celery waits for, None where it is not known."""
+    return None if facts.size is None else facts.size + facts.added
+
+
+def _time(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else seconds(milliseconds)
+
+
+def _order(item: tuple[str, TaskFacts]) -> tuple[bool, int, str]:
+    task_id, task = item
+    return task.index is None, task.index or 0, task_id
+
+
+def _header(facts: ChordFacts, tasks: dict[str, Summary]) -> Iterator[HeaderTask]:
+    for task_id, task in sorted(facts.header.items(), key=_order):
+        summary, run = tasks[task_id], tasks[task_id].run
+        yield HeaderTask(
+            index=task.index,
+            task_id=task_id,
+            name=summary.name,
+            state=summary.state,
+            queue=summary.queue,
+            worker=run.worker if run else None,
+            attempt=summary.attempt,
+            published_at=seconds(run.published.at) if run and run.published else None,
+            started_at=seconds(run.started.at) if run and run.started else None,
+            finished_at=seconds(run.ended.at) if run and run.ended else None,
+            counted=task.counted,
+            error=run.ended.error if run and run.ended else None,
+            attempts=summary.attempts,
+        )
+
+
+def _missing(facts: ChordFacts, tasks: dict[str, Summary]) -> Iterator[MissingPart]:
+    """Yield what is not counted: known tasks in the header's order, then the gaps that nobody was seen for."""
+    waiting = sorted(((i, t) for i, t in facts.header.items() if not t.counted), key=_order)
+    size = total_size(facts)
+    if facts.state > State.OPEN and size is not None and facts.counted >= size:
+        return
+    gaps = [MissingPart(index=t.index, task_id=task_id, name=tasks[task_id].name) for task_id, t in waiting]
+    if size is not None:
+        rest = min(size - facts.counted - len(waiting), MAX_MISSING)
+        seen = facts.counted_indexes | {t.index for t in facts.header.values() if t.index is not None}
+        free = (index for index in range(min(facts.size or 0, MAX_MISSING)) if index not in seen)
+        gaps += [MissingPart(index=next(free, None)) for _ in range(rest)]
+    yield from sorted(gaps, key=lambda gap: (gap.index is None, gap.index or 0))
+
+
+def _callback_tasks(facts: ChordFacts) -> dict[str, Summary]:
+    return {i: summary_of(t) for i, t in facts.others.items() if t.role == Role.CALLBACK}
+
+
+def _callback(facts: ChordFacts) -> Callback:
+    """Return the callback: the state of the task that decides, the times from the first to the last of its tasks."""
+    known, tasks = facts.callback, _callback_tasks(facts)
+    task_id = known.task_id or (min(tasks, key=lambda i: (_published(tasks[i]), i)) if tasks else None)
+    if not tasks:
+        return Callback(task_id=task_id, name=known.name, queue=known.queue)
+    deciding = _deciding(facts, tasks)
+    run = deciding.run
+    started = [
+        s.at for t in facts.others.values() if t.role == Role.CALLBACK for x in t.tries for s in x.started
+    ]
+    published = [
+        s.at for t in facts.others.values() if t.role == Role.CALLBACK for x in t.tries for s in x.published
+    ]
+    finished = _finished(facts) if facts.state > State.OPEN else None
+    return Callback(
+        task_id=task_id,
+        name=known.name or deciding.name,
+        state=deciding.state,
+        queue=deciding.queue or known.queue,
+        worker=run.worker if run else None,
+        attempt=deciding.attempt,
+        published_at=_time(min(published, default=None)),
+        started_at=_time(min(started, default=None)),
+        finished_at=_time(finished),
+        error=run.ended.error if run and run.ended else None,
+    )
+
+
+def _published(summary: Summary) -> int:
+    run = summary.run
+    if run is None:
+        return 1 << 62
+    return run.published.at if run.published else run.begins
+
+
+def _deciding(facts: ChordFacts, tasks: dict[str, Summary]) -> Summary:
+    """Return the task that decides what state the callback is in."""
+    ordered = [tasks[i] for i in sorted(tasks, key=lambda i: (_published(tasks[i]), i))]
+    failed = [s for s in ordered if s.state in ("failed", "revoked")]
+    if failed:
+        return failed[0]
+    if facts.state == State.SUCCEEDED:
+        return max(ordered, key=lambda s: s.run.ended.at if s.run and s.run.ended else 0)
+    going_on = [s for s in ordered if s.state != "succeeded"]
+    if going_on:
+        return going_on[0]
+    # Every task that was seen has succeeded, but a further step or member is to come.
+    last = ordered[-1]
+    return Summary(
+        state="started",
+        name=last.name,
+        queue=last.queue,
+        attempt=last.attempt,
+        run=None,
+        attempts=last.attempts,
+    )
+
+
+def _finished(facts: ChordFacts) -> int | None:
+    """Return when the chord finished: with its callback, or when the part was counted that made Celery give it up."""
+    if facts.state <= State.OPEN:
+        return None
+    ends = []
+    for task in facts.others.values():
+        if task.role == Role.CALLBACK and task.tries:
+            last = max(task.tries, key=lambda tries: (tries.nesting, tries.retries))
+            ends += [run.ended for run in runs_of(last) if run.ended]
+    failed = [ended.at for ended in ends if ended.end in (End.FAILED, End.REVOKED)]
+    if facts.state == State.FAILED:
+        return min(failed, default=facts.last_counted)
+    return max((ended.at for ended in ends if ended.end == End.SUCCEEDED), default=None)
+
+
+def _errbacks(facts: ChordFacts) -> Iterator[Errback]:
+    seen = {i: summary_of(t) for i, t in facts.others.items() if t.role == Role.ERRBACK}
+    for task_id, name in facts.errbacks:
+        summary = seen.pop(task_id, None) if task_id else None
+        yield Errback(task_id=task_id, name=name, state=summary.state if summary else "unknown")
+    for task_id, summary in sorted(seen.items()):
+        yield Errback(task_id=task_id, name=summary.name, state=summary.state)

@@ -1,0 +1,128 @@
+-- The parts of this folder are one script: codec, names, counts, rows, tasks, chords, index, sweep, apply.
+-- KEYS[1] is `<prefix>m`; every other key is built from it and so lies in the same slot of a cluster.
+-- This part: bytes to tables and back. Layouts are those of rows.py, which reads what is written here.
+-- Times are Unix milliseconds. In a row they count from the chord's base, plus 1, so that 0 means unset.
+
+local HEAD, HEAD_VERSION = '>BI6I4I4I4I4I6I6I6I4I4I4I2I2I2BI4I4BBI4', 1
+local NO_ID = string.rep('\0', 16)
+local ROW = {[3] = '>c16BBBI3I3I3I3', [4] = '>c16BBBI4I4I4I4'}
+local ROW_SIZE = {[3] = 31, [4] = 35}
+local PAGE_ROWS = 128
+local CUT = 200
+
+local SUCCEEDED, FAILED, RETRYING, REVOKED = 1, 2, 3, 4
+local PLANNED, OPEN, WON, LOST = 0, 1, 2, 3
+local HEADER, CALLBACK = 0, 1
+local EXPECTED, PUBLISHED, RECEIVED, STARTED_KIND, ENDED = 0, 1, 2, 3, 4
+
+-- Bits of a row: the end in the lowest three, then these.
+local COUNTED, LAST, NAMED, DYNAMIC, ELSEWHERE = 8, 16, 32, 64, 128
+-- Bits of a chord.
+local ACTIVE, SETTLED, DETAIL, LOOSE, DROPPED, STARTED, CALLED, INDEXED, ETA = 1, 2, 4, 8, 16, 32, 64, 128, 256
+
+local prefix = string.sub(KEYS[1], 1, -2)
+local floor, band, bor = math.floor, bit.band, bit.bor
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + floor(clock[2] / 1000)
+local fatal
+local dropped = {}
+local touched = {}
+
+local function drop(reason)
+  dropped[reason] = (dropped[reason] or 0) + 1
+end
+
+-- Run a command; a key of a foreign type is replaced and counted, so that it cannot stop a batch.
+local function call(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) == 'table' and reply.err then
+    if not string.find(reply.err, 'WRONGTYPE', 1, true) and not string.find(reply.err, 'not an integer', 1, true) then
+      fatal = reply.err
+      error(fatal)
+    end
+    redis.call('DEL', key)
+    drop('corrupt')
+    return redis.call(command, key, ...)
+  end
+  return reply
+end
+
+-- Run a command on a key that all chords share: it lives on for a month.
+local function shared(command, name, ...)
+  touched[name] = true
+  return call(command, prefix .. name, ...)
+end
+
+local function ms(seconds)
+  if type(seconds) ~= 'number' or not (seconds >= 0 and seconds < 1e11) then error('not a time') end
+  return floor(seconds * 1000 + 0.5)
+end
+
+-- Cut text to so many characters of UTF-8, surrogates included.
+local function cut(text)
+  if #text <= CUT then return text end
+  local at = 1
+  for _ = 1, CUT do
+    local _, last = string.find(text, '^[%z\1-\255][\128-\191]*', at)
+    if not last then return text end
+    at = last + 1
+  end
+  return string.sub(text, 1, at - 1)
+end
+
+local function chord_key(gid) return prefix .. 'c:' .. gid end
+local function detail_key(gid) return prefix .. 'd:' .. gid end
+
+local function has(chord, flag) return band(chord.flags, flag) ~= 0 end
+local function set(chord, flag) chord.flags = bor(chord.flags, flag) end
+local function clear(chord, flag) chord.flags = band(chord.flags, bit.bnot(flag)) end
+
+local function new_chord(gid, first)
+  return {
+    gid = gid, base = floor(first / 1000) * 1000 - 1000000, size = 0, added = 0, counted = 0, failed = 0, opened = 0, last = 0,
+    progressed = 0, touched = 0, segment = 0, look = 0, number = 0, label = 0, flags = 0, state = PLANNED, top = 0, extra = 0,
+    pairs = '', workers = '', cold = {}, cold_changed = true, page = '\3', old_length = 0, rows = {}, pages = {},
+    details = {}, changed = {}, is_new = true,
+  }
+end
+
+local function decode_chord(gid, value)
+  local c = {gid = gid, rows = {}, pages = {}, details = {}, changed = {}, old_length = #value}
+  local version, pairs_count, workers_count, cold_length, at
+  version, c.base, c.size, c.added, c.counted, c.failed, c.opened, c.last, c.progressed, c.touched, c.segment, c.look,
+    c.number, c.label, c.flags, c.state, c.top, c.extra, pairs_count, workers_count, cold_length, at = struct.unpack(HEAD, value)
+  local workers_at = at + 4 * pairs_count
+  local cold_at = workers_at + 2 * workers_count
+  local page_at = cold_at + cold_length
+  if version ~= HEAD_VERSION or page_at > #value then error('not a chord') end
+  c.pairs = string.sub(value, at, workers_at - 1)
+  c.workers = string.sub(value, workers_at, cold_at - 1)
+  c.raw_cold = string.sub(value, cold_at, page_at - 1)
+  c.page = string.sub(value, page_at)
+  return c
+end
+
+local function encode_chord(c)
+  local cold = c.raw_cold
+  if c.cold_changed then cold = cmsgpack.pack(c.cold) end
+  local head = struct.pack(HEAD, HEAD_VERSION, c.base, c.size, c.added, c.counted, c.failed, c.opened, c.last, c.progressed,
+    floor(now / 1000), c.segment, c.look, c.number, c.label, c.flags, c.state, c.top, c.extra, #c.pairs / 4, #c.workers / 2, #cold)
+  return head .. c.pairs .. c.workers .. cold .. c.page
+end
+
+-- The facts that are seldom needed stay packed until then.
+local function cold(c)
+  if not c.cold then c.cold = cmsgpack.unpack(c.raw_cold) end
+  return c.cold
+end
+
+local function load_chord(gid)
+  local value = call('GET', chord_key(gid))
+  if not value then return nil end
+  local ok, c = pcall(decode_chord, gid, value)
+  if ok then return c end
+  call('DEL', chord_key(gid))
+  call('DEL', detail_key(gid))
+  drop('corrupt')
+  return nil
+end

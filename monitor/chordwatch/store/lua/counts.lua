@@ -1,0 +1,110 @@
+-- Counters and histograms: gathered during a call, written once at its end into the hash `k`.
+-- A field is the msgpack of its labels. What a chord counts before its callback is known waits in the chord.
+
+local MAX_CALLBACKS, MAX_NAMES = 200, 1000
+local EVENTS = {[1] = 'succeeded', [2] = 'failed', [3] = 'retried', [4] = 'revoked', [5] = 'rejected'}
+local PUBLISHED_EVENT, STARTED_EVENT = 8, 9
+EVENTS[PUBLISHED_EVENT], EVENTS[STARTED_EVENT] = 'published', 'started'
+local events, counts = {}, {}
+local known_names = {}
+
+local function count(amount, ...)
+  local field = cmsgpack.pack({...})
+  counts[field] = (counts[field] or 0) + amount
+end
+
+-- Return the text, or `other` when there are more names than label values may be.
+local function limited(set_name, limit, text)
+  if not text then return 'unknown' end
+  local key = set_name .. text
+  local known = known_names[key]
+  if not known then
+    known = text
+    if shared('SISMEMBER', set_name, text) == 0 then
+      if shared('SCARD', set_name) < limit then shared('SADD', set_name, text) else known = 'other' end
+    end
+    known_names[key] = known
+  end
+  return known
+end
+
+local function callback_label(c)
+  return limited('callbacks', MAX_CALLBACKS, text_of(c.segment, c.label))
+end
+
+-- Note an event of a task: `role` 0 or 1, `name` a number, `event` one of EVENTS. Cheap: numbers only.
+local function note(c, role, name, event)
+  if not EVENTS[event] then return end
+  local code = (name * 2 + role) * 16 + event
+  if c.label == 0 then
+    local facts = cold(c)
+    facts.u, c.cold_changed = facts.u or {}, true
+    facts.u[tostring(code)] = (facts.u[tostring(code)] or 0) + 1
+    return
+  end
+  local key = c.segment * 65536 + c.label
+  local of_label = events[key]
+  if not of_label then
+    of_label = {chord = c}
+    events[key] = of_label
+  end
+  of_label[code] = (of_label[code] or 0) + 1
+end
+
+local function count_code(c, callback, code, amount)
+  local event, rest = code % 16, floor(code / 16)
+  local role, name = rest % 2, floor(rest / 2)
+  if role == 1 then
+    count(amount, 'c', callback, EVENTS[event])
+  else
+    count(amount, 'h', callback, limited('names', MAX_NAMES, text_of(c.segment, name)), EVENTS[event])
+  end
+  if event == RETRYING then
+    local label = limited('names', MAX_NAMES, text_of(c.segment, name))
+    count(amount, 'r', callback, label, role == 1 and 'callback' or 'header')
+  end
+end
+
+-- Count what has waited for the callback's name.
+local function count_waiting(c)
+  local facts = cold(c)
+  if not facts.u then return end
+  local callback = callback_label(c)
+  for code, amount in pairs(facts.u) do
+    if code == 'started' then
+      count(amount, 's', callback)
+    else
+      count_code(c, callback, tonumber(code), amount)
+    end
+  end
+  facts.u, c.cold_changed = nil, true
+end
+
+local function count_started(c)
+  if c.label ~= 0 then return count(1, 's', callback_label(c)) end
+  local facts = cold(c)
+  facts.u, c.cold_changed = facts.u or {}, true
+  facts.u.started = 1
+end
+
+-- Observe a span of milliseconds; a negative one counts as 0, because clocks differ.
+local function observe(histogram, callback, span)
+  local bounds = cmsgpack.unpack(ARGV[5])
+  span = math.max(span, 0)
+  local bucket = 0
+  while bounds[bucket + 1] and span > bounds[bucket + 1] * 1000 do bucket = bucket + 1 end
+  count(1, 'b', histogram, callback, bucket)
+  count(span, 'm', histogram, callback)
+end
+
+local function save_counts()
+  for _, of_label in pairs(events) do
+    local c = of_label.chord
+    local callback = callback_label(c)
+    for code, amount in pairs(of_label) do
+      if code ~= 'chord' then count_code(c, callback, code, amount) end
+    end
+  end
+  for reason, amount in pairs(dropped) do count(amount, 'x', reason) end
+  for field, amount in pairs(counts) do shared('HINCRBY', 'k', field, string.format('%d', amount)) end
+end

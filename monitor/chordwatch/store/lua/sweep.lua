@@ -1,0 +1,177 @@
+-- What each call does besides: settle chords that finished a moment ago, forget those whose time is over, keep the
+-- store's size. A few at a time, so that no call takes long.
+
+local SAMPLED_PAGES, EVICTIONS = 8, 50
+
+-- Return the median finish (milliseconds after the base) of the header tasks in up to eight pages.
+local function median_finish(c)
+  local finishes = {}
+  local pages = floor((c.top + PAGE_ROWS - 1) / PAGE_ROWS)
+  local step = math.max(1, math.ceil(pages / SAMPLED_PAGES))
+  for number = 0, pages - 1, step do
+    local page = page_of(c, number)
+    local width = string.byte(page)
+    for at = 2, #page - ROW_SIZE[width] + 1, ROW_SIZE[width] do
+      local _, flags, _, _, _, _, _, finish = struct.unpack(ROW[width], page, at)
+      if band(flags, COUNTED) ~= 0 and finish > 0 then finishes[#finishes + 1] = finish end
+    end
+  end
+  table.sort(finishes)
+  local middle = floor((#finishes + 1) / 2)
+  if #finishes == 0 then return nil end
+  if #finishes % 2 == 1 then return finishes[middle] - 1 end
+  return (finishes[middle] + finishes[middle + 1]) / 2 - 1
+end
+
+-- Return when the callback was first published and first started, in Unix milliseconds.
+local function callback_times(c)
+  local published, started
+  for _, task in pairs(cold(c).b or {}) do
+    for _, attempt in ipairs(task.o == CALLBACK and task.a or {}) do
+      local first, began = attempt[5][1], attempt[7][1]
+      if first then published = math.min(published or first[1], first[1]) end
+      if began then started = math.min(started or began[1], began[1]) end
+    end
+  end
+  return published and published + c.base, started and started + c.base
+end
+
+local function observe_chord(c, finish)
+  local callback = callback_label(c)
+  local published, started = callback_times(c)
+  local complete = c.size > 0 and c.counted >= c.size - 1 + c.added
+  local barrier = published and c.last > 0 and math.min(published, c.last) or published or c.last
+  count(1, 'f', callback, c.state == WON and 'succeeded' or 'failed')
+  if c.state == WON and c.opened > 0 then observe('duration', callback, finish - c.opened) end
+  if c.state ~= WON and not complete then return end
+  if barrier > 0 and c.opened > 0 then observe('barrier', callback, barrier - c.opened) end
+  if barrier > 0 and started then observe('callback_wait', callback, started - barrier) end
+  local median = not has(c, DROPPED) and median_finish(c)
+  if median and c.last > 0 then observe('straggler', callback, c.last - c.base - median) end
+end
+
+local function settle_chord(gid)
+  local c = load_chord(gid)
+  if not c then return forget_vanished() end
+  if c.state <= OPEN then return end
+  c.extra_before = c.extra
+  if not has(c, SETTLED) then
+    local _, finish = work_out(c)
+    if cold(c).u then count_waiting(c) end
+    observe_chord(c, finish)
+    set(c, SETTLED)
+  end
+  write_chord(c)
+  shared('RPUSH', 'finished', gid .. struct.pack('>I6', now + finished_retention))
+end
+
+local function settle(limit)
+  for _, gid in ipairs(shared('ZRANGEBYSCORE', 'settle', '-inf', seconds(now), 'LIMIT', 0, limit)) do
+    shared('ZREM', 'settle', gid)
+    settle_chord(gid)
+  end
+end
+
+local function listed(entry)
+  return string.sub(entry, 1, -TIME_LENGTH - 1), (struct.unpack('>I6', entry, #entry - TIME_LENGTH + 1))
+end
+
+-- Forget chords at the head of a list whose time is over; one that goes on again is left to the open ones.
+local function forget_due(list, limit)
+  local due = 0
+  for _, entry in ipairs(shared('LRANGE', list, 0, limit - 1)) do
+    local ok, gid, time = pcall(listed, entry)
+    if ok and time > now then break end
+    due = due + 1
+    local c = ok and load_chord(gid)
+    if c and c.state > OPEN then remove_chord(c) elseif not c then forget_vanished() end
+  end
+  if due > 0 then shared('LTRIM', list, due, -1) end
+end
+
+local function forget_open_one(gid)
+  local c = load_chord(gid)
+  if not c then
+    shared('ZREM', 'open', gid)
+    for _, label in ipairs(shared('SMEMBERS', 'callbacks')) do shared('ZREM', 'o:' .. label, gid) end
+    shared('ZREM', 'o:unknown', gid)
+    shared('ZREM', 'o:other', gid)
+    return forget_vanished()
+  end
+  local eta = has(c, ETA) and cold(c).y or 0
+  if math.max(c.touched * 1000, eta) + open_retention < now then remove_chord(c) end
+end
+
+-- Look at a few open chords from a random place on, so that none that has to stay hides those behind it.
+local function probe_open(limit)
+  local total = shared('ZCARD', 'open')
+  if total == 0 then return end
+  local from = clock[2] % total
+  for _, gid in ipairs(shared('ZRANGE', 'open', from, from + limit - 1)) do forget_open_one(gid) end
+end
+
+-- Forget segments whose keys Redis has dropped.
+local function forget_segments()
+  local found = shared('HGETALL', 'm')
+  for at = 1, #found, 2 do
+    local number = string.match(found[at], '^u(%d+)$')
+    if number and tonumber(found[at + 1]) < now then delete_segment(tonumber(number)) end
+  end
+end
+
+local function drop_detail(c)
+  c.extra_before, c.extra = c.extra, 0
+  c.page, c.rows, c.details, c.changed = '\3', {}, {}, {}
+  call('UNLINK', detail_key(c.gid))
+  clear(c, DETAIL)
+  clear(c, LOOSE)
+  set(c, DROPPED)
+  write_chord(c)
+end
+
+local function evict_from(list, visit)
+  local entry = shared('LPOP', list)
+  if not entry then return false end
+  local ok, gid = pcall(listed, entry)
+  local c = ok and load_chord(gid)
+  if c and c.state > OPEN then visit(c, entry) elseif not c then forget_vanished() end
+  return true
+end
+
+local function evict_one()
+  local taken = evict_from('finished', function(c, entry)
+    drop_detail(c)
+    shared('RPUSH', 'summary', entry)
+    count(1, 'e', 'detail')
+  end) or evict_from('summary', function(c)
+    remove_chord(c)
+    count(1, 'e', 'summary')
+  end)
+  if taken then return true end
+  local gid = shared('ZRANGE', 'open', 0, 0)[1]
+  if not gid then return false end
+  local c = load_chord(gid)
+  if c then
+    remove_chord(c)
+    count(1, 'e', 'open')
+  else
+    forget_open_one(gid)
+  end
+  return true
+end
+
+local function sweep(chords)
+  local limit = math.max(10, 2 * chords)
+  settle(limit)
+  forget_due('finished', limit)
+  forget_due('summary', limit)
+  if chords == 0 then
+    probe_open(10)
+    forget_segments()
+  elseif clock[2] % 8 == 0 then
+    probe_open(4)
+  end
+  local evictions = 0
+  while meta.bytes > tonumber(ARGV[4]) and evictions < EVICTIONS and evict_one() do evictions = evictions + 1 end
+  if meta.chords == 0 and next(segments) == nil then meta.bytes = 0 end
+end

@@ -1,0 +1,46 @@
+"""Heartbeats as they are kept: JSON, because a node's name may hold anything. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from chordwatch.recording.records import Heartbeat
+from chordwatch.store.protocol import WorkerRecord
+
+#: Seconds after its last heartbeat for which a worker is remembered.
+REMEMBERED_SECONDS = 3600
+_MAX_IDS, _NAME_LENGTH = 1000, 200
+
+
+def bounded(heartbeat: Heartbeat) -> Heartbeat:
+    """Return the heartbeat without what would fill the store."""
+    return replace(
+        heartbeat,
+        node=heartbeat.node[:_NAME_LENGTH],
+        queues=tuple(queue[:_NAME_LENGTH] for queue in heartbeat.queues[:_MAX_IDS]),
+        active=heartbeat.active[:_MAX_IDS],
+        reserved=heartbeat.reserved[:_MAX_IDS],
+    )
+
+
+def pack_heartbeat(heartbeat: Heartbeat) -> str:
+    """Return what the store keeps of a heartbeat."""
+    return json.dumps(asdict(bounded(heartbeat)))
+
+
+def read_worker(fields: Mapping[bytes, bytes]) -> WorkerRecord | None:
+    """Return the worker that a hash tells of, None where it is not as this version writes it."""
+    try:
+        told: dict[str, Any] = json.loads(fields[b"told"])
+        lists = {name: tuple(map(str, told.pop(name))) for name in ("queues", "active", "reserved")}
+        return WorkerRecord(
+            heartbeat=Heartbeat(**told, **lists),
+            first_beat_at=float(fields[b"first"]),
+            last_beat_at=float(fields[b"last"]),
+            gone=fields[b"gone"] == b"1",
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
