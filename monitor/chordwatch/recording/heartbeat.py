@@ -23,8 +23,8 @@ from typing import Any, Protocol
 from celery.worker import state
 
 from chordwatch.foreign import as_dict, as_list
+from chordwatch.recording.marks import MARK
 from chordwatch.recording.native import Flag, start_thread
-from chordwatch.recording.notes import MARK
 from chordwatch.recording.records import Heartbeat
 from chordwatch.text import plain
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chordwatch.recording.marks import read_marks
 from chordwatch.recording.records import Kind, Role
-
-#: The one message header that is added, and only to callbacks: the id of their chord.
-MARK = "chordwatch"
+from chordwatch.recording.signatures import failing_with
 
 _HEADER, _CALLBACK, _STARTED = int(Role.HEADER), int(Role.CALLBACK), int(Kind.STARTED)
 
@@ -52,16 +51,24 @@ def parts_of(headers: Headers, chord: Any, chain: Any) -> list[Part]:
     also has the header's group id and no index, which somebody else may have set by hand. The callback of an inner
     chord is a header task of the outer one as well.
     """
-    group, mark = headers.get("group"), headers.get(MARK)
+    group, marks = headers.get("group"), read_marks(headers)
     parts = []
     if chord is not None and group is not None:
         parts.append(header_part(headers, group, chord))
-    if mark is not None:
-        goes_on = chain or (chord is not None and chord["options"].get("group_id") == mark)
-        parts.append(_callback_part(headers, mark, None, last=not goes_on))
-    if chord is None and group is not None and group != mark and headers.get("group_index") is None:
-        parts.append(_callback_part(headers, group, False, last=not chain))  # see `Head`
+    for chord_id, depth in marks:
+        parts.append(_callback_part(headers, chord_id, None, last=not depth and not chain))
+    ends_a_chord = chord is None and group is not None and headers.get("group_index") is None
+    if ends_a_chord and group not in dict(marks):
+        parts.append(_callback_part(headers, str(group), False, last=not chain))  # see `Head`
     return parts
+
+
+def parts_failing_with(chain: Any) -> list[tuple[Part, str]]:
+    """Return what Celery counts as failed together with a task that these steps should have followed, with names."""
+    return [
+        (header_part(step["options"] | {"id": step["options"]["task_id"]}, chord_id, body), step["task"])
+        for chord_id, body, step in failing_with(chain)
+    ]
 
 
 def parts_of_unreadable(headers: Headers) -> list[Part]:

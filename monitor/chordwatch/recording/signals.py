@@ -21,10 +21,19 @@ from celery._state import get_current_task
 from chordwatch.foreign import as_dict, as_list, as_time
 from chordwatch.recording.ahead import look_ahead
 from chordwatch.recording.batch import error_text
-from chordwatch.recording.notes import MARK, Headers, Part, Run, header_part, parts_of, parts_of_unreadable
+from chordwatch.recording.marks import MARK, handed_on, mark
+from chordwatch.recording.notes import (
+    Headers,
+    Part,
+    Run,
+    header_part,
+    parts_failing_with,
+    parts_of,
+    parts_of_unreadable,
+)
 from chordwatch.recording.recorder import Recorder
 from chordwatch.recording.records import End, Kind, Role
-from chordwatch.recording.signatures import first_ids
+from chordwatch.recording.signatures import starts
 
 _PUBLISHED, _RECEIVED, _ENDED = int(Kind.PUBLISHED), int(Kind.RECEIVED), int(Kind.ENDED)
 #: Celery's state after a run: how it ended, and whether Celery has counted the part.
@@ -45,8 +54,9 @@ class Handlers:
     def __init__(self, recorder: Recorder, *, record_errors: bool) -> None:
         self.recorder = recorder
         self._record_errors = record_errors
-        self._first_ids: dict[str, frozenset[str]] = {}
+        self._callbacks_of: dict[str, dict[str, int]] = {}
         self._errbacks: dict[str, str] = {}
+        self._failing_with: dict[str, list[tuple[Part, str]]] = {}
         self._received: dict[str, tuple[list[Part], str, str | None]] = {}
 
     def connect(self) -> None:
@@ -86,24 +96,21 @@ class Handlers:
         self.recorder.keep_callbacks = False
         self.on_worker()
 
-    def on_publishing(self, *, headers: dict[str, Any], **_: Any) -> None:
+    def on_publishing(self, *, headers: dict[str, Any], body: Any, **_: Any) -> None:
         """Mark a callback's message with its chord, so that any process can attribute it."""
         try:
             task = get_current_task()
             if task is None or MARK in headers:
                 return
             running = task.request_stack.top.__dict__
-            task_id, chord, mark = headers["id"], running.get("chord"), running.get(MARK)
-            if chord is not None and task_id in self._first(running["group"], chord):
-                headers[MARK] = running["group"]
-            elif mark is not None and (
-                task_id == running["id"] or task_id in _next_ids(running.get("chain"))
-            ):
-                headers[MARK] = mark
+            chord = running.get("chord")
+            if chord is not None or MARK in running:
+                callbacks = self._callbacks(running["group"], chord) if chord is not None else {}
+                mark(headers, handed_on(headers["id"], body[2], running, callbacks))
             elif task.name == "celery.chord_unlock":
                 group_id, callback = as_list(list(running.get("args") or ()))[:2]
-                if task_id in first_ids(callback):
-                    headers[MARK] = group_id
+                if headers["id"] in (depths := starts(as_dict(callback))):
+                    mark(headers, [(group_id, depths[headers["id"]])])
         except Exception:  # noqa: BLE001  # a guest
             self.recorder.drop("internal")
 
@@ -135,6 +142,8 @@ class Handlers:
             chain = embed.get("chain")
             if chain:
                 self._look_ahead(embed, headers["id"])
+                if failing := parts_failing_with(chain):
+                    _remember(self._failing_with, headers["id"], failing)
             parts = self._parts(headers, embed.get("chord"), chain)
             if not parts:
                 return
@@ -161,7 +170,10 @@ class Handlers:
     def on_ended(self, *, task: Any, retval: Any, state: str | None, **_: Any) -> None:
         """Note how a run ended. Celery counts the part before it sends this signal."""
         try:
-            run = self.recorder.runs.pop(id(task.request_stack.top), None)
+            request = task.request_stack.top
+            if state == "FAILURE" and (chain := request.chain):
+                self._fail(parts_failing_with(chain), self._error(retval))
+            run = self.recorder.runs.pop(id(request), None)
             if run is None:
                 return
             known = _ENDS.get(state or "")
@@ -190,7 +202,9 @@ class Handlers:
         """Note a failure that the main process reports, as the child is gone; a child tells its own at the end."""
         try:
             if id(sender.request_stack.top) not in self.recorder.runs:
-                self._ended_elsewhere(task_id, End.FAILED, counted=True, error=self._error(exception))
+                error = self._error(exception)
+                self._ended_elsewhere(task_id, End.FAILED, counted=True, error=error)
+                self._fail(self._failing_with.get(task_id, []), error)
         except Exception:  # noqa: BLE001  # a guest
             self.recorder.drop("internal")
 
@@ -276,6 +290,11 @@ class Handlers:
         for head, who, last in parts:
             self.recorder.add((*head, _ENDED, *who, now, name, queue, int(end), None, counted, last, error))
 
+    def _fail(self, parts: list[tuple[Part, str]], error: str | None) -> None:
+        """Note the parts that Celery counts as failed, because the step before them in a chain has failed."""
+        for part, name in parts:
+            self._add_ends([part], name, None, End.FAILED, counted=True, error=error)
+
     def _parts(self, headers: Headers, chord: Any, chain: Any) -> list[Part]:
         group = headers.get("group")
         if chord is not None and group is not None:
@@ -295,21 +314,16 @@ class Handlers:
         for entry in look_ahead(embed, carrier_id):
             self.recorder.add(entry)
 
-    def _first(self, group_id: str, chord: dict[str, Any]) -> frozenset[str]:
-        """Return the ids of the tasks that start a callback; it is asked for each message a header task sends."""
-        ids = self._first_ids.get(group_id)
-        if ids is None:
-            ids = frozenset(first_ids(chord))
-            _remember(self._first_ids, group_id, ids)
-        return ids
+    def _callbacks(self, group_id: str, chord: dict[str, Any]) -> dict[str, int]:
+        """Return what starts a callback, with depths; it is asked for each message a header task sends."""
+        depths = self._callbacks_of.get(group_id)
+        if depths is None:
+            depths = starts(chord)
+            _remember(self._callbacks_of, group_id, depths)
+        return depths
 
     def _error(self, exc: object) -> str | None:
         return error_text(exc) if self._record_errors else None
-
-
-def _next_ids(chain: Any) -> tuple[str, ...]:
-    """Return the ids of the tasks that start the next step of a chain, which stands at its end."""
-    return first_ids(chain[-1]) if chain else ()
 
 
 def _is_dynamic(headers: Headers, task: Any) -> bool:

@@ -96,6 +96,41 @@ def first_ids(signature: object) -> tuple[str, ...]:
     return _unique(as_text(as_dict(task.get("options")).get("task_id")) for task in tasks)
 
 
+def starts(signature: dict[str, Any]) -> dict[str, int]:
+    """Return the ids of the tasks that are published first, with the number of chords whose header each is in."""
+    found: dict[str, int] = {}
+    stack, seen = [(signature, 0)], 0
+    while stack and seen < MAX_SIGNATURES:
+        (root, depth), seen = stack.pop(), seen + 1
+        kwargs = as_dict(root.get("kwargs"))
+        match root.get("subtask_type"):
+            case "chain":
+                inner = as_list(kwargs.get("tasks"))[:1]
+            case "group":
+                inner = as_list(kwargs.get("tasks"))
+            case "chord":
+                inner, depth = _members(kwargs.get("header")), depth + 1
+            case _:
+                inner = []
+                if task_id := as_text(as_dict(root.get("options")).get("task_id")):
+                    found[task_id] = depth
+        stack.extend((as_dict(task), depth) for task in inner)
+    return found
+
+
+def failing_with(chain: object) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield chord id, callback and signature of each part that Celery counts as failed when the step before fails."""
+    stack, seen = [as_dict(step) for step in as_list(chain)], 0
+    while stack and seen < MAX_SIGNATURES:
+        step, seen = stack.pop(), seen + 1
+        options = as_dict(step.get("options"))
+        chord_id, body = as_text(options.get("group_id")), as_dict(options.get("chord"))
+        if chord_id and body and as_text(options.get("task_id")):
+            yield chord_id, body, step
+        if step.get("subtask_type") == "chord":
+            stack.append(as_dict(as_dict(step.get("kwargs")).get("body")))
+
+
 def planned_chords(embed: dict[str, Any]) -> Iterator[PlannedChord]:
     """Yield the chords that the steps after the message's own task hold, outermost first."""
     stack = [as_dict(root) for root in (*as_list(embed.get("chain")), *as_list(embed.get("callbacks")))]

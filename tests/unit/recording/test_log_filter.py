@@ -73,7 +73,7 @@ def run(request: dict[str, Any]) -> None:
         ({"group": "g1", "group_index": 3}, "hello|||"),
         ({}, "hello|||"),
         ({"group": "g1", "group_index": "x", "chord": BODY}, "hello|g1|header|"),
-        ({"group": "g1", "chord": "damaged", "chordwatch": "g1"}, "hello|||"),
+        ({"group": "g1", "chord": "damaged", "chordwatch": 7}, "hello|||"),
     ],
     ids=[
         "header",

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from chordwatch.recording.notes import MARK, Run, parts_of, parts_of_unreadable
+from chordwatch.recording.marks import MARK
+from chordwatch.recording.notes import Run, parts_failing_with, parts_of, parts_of_unreadable
 from chordwatch.recording.records import Kind, Role
 
 HEADER, CALLBACK = int(Role.HEADER), int(Role.CALLBACK)
@@ -34,7 +35,7 @@ def seen(headers: dict[str, Any], chord: Any = None, chain: Any = None) -> list[
             [("outer", HEADER, False), ("inner", CALLBACK, True)],
         ),
         (  # the header of a chord that is itself the callback of `outer`, which its own callback will end
-            {"group": "second", "group_index": 0, MARK: "outer"},
+            {"group": "second", "group_index": 0, MARK: [["outer", 1]]},
             OUTER,
             None,
             [("second", HEADER, False), ("outer", CALLBACK, False)],
@@ -88,3 +89,19 @@ def test_a_run_announces_itself_for_each_chord_it_belongs_to() -> None:
         ("outer", int(Kind.STARTED), (12.5, "shop.total", "celery")),
         ("inner", int(Kind.STARTED), (12.5, "shop.total", "celery")),
     ]
+
+
+def test_a_part_that_ends_a_chain_fails_with_the_steps_before_it() -> None:
+    last = {
+        "task": "shop.next",
+        "options": {"task_id": "part", "group_id": "outer", "group_index": 4, "chord": OUTER},
+    }
+    inner = {"task": "celery.chord", "subtask_type": "chord", "options": {}, "kwargs": {"body": last}}
+
+    for chain in ([STEP, last], [inner]):
+        (((head, who, _), name),) = parts_failing_with(chain)
+        assert head == ("outer", OUTER)
+        assert who == (HEADER, "part", 4, 0, 0)
+        assert name == "shop.next"
+    assert parts_failing_with([STEP]) == []
+    assert parts_failing_with(None) == []
