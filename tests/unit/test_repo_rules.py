@@ -19,6 +19,7 @@ from chordwatch.evidence.facts import Queue
 from chordwatch.metrics import ChordCollector
 from chordwatch.settings import SETTINGS, Setting
 from chordwatch.watch import Look
+from chordwatch.watch.recorded import Totals
 from tests.support.servers import ROOT, clean_environment
 
 MODULE_LINES = 400
@@ -163,8 +164,11 @@ def test_every_setting_is_in_the_docs(setting: Setting) -> None:
 
 def test_every_metric_is_in_the_docs() -> None:
     look = Look(taken_at=0.0, queues=(Queue(name="q", length=0, unacked=0, consumers=0),))
-    names = {family.name for family in ChordCollector(look, 0.0, reachable=True).collect()}
+    collector = ChordCollector(look, 0.0, reachable=True, totals=Totals(up=True))
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in collector.collect()
+    }
 
-    assert len(names) > 5
+    assert len(names) > 18
     page = documented("metrics.md")
     assert {name for name in names if f"`{name}`" not in page} == set()

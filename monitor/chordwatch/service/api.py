@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from chordwatch import __version__
 from chordwatch.errors import ChordwatchError
 from chordwatch.evidence.facts import Queue, Worker
-from chordwatch.metrics import ChordCollector
+from chordwatch.metrics import STALE_BEAT, ChordCollector
 from chordwatch.model import Chord, to_json
 from chordwatch.service.loop import Loop
 from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Look, matches
@@ -41,8 +41,11 @@ class _Json(JSONResponse):
         return json.dumps(jsonable_encoder(content), separators=(",", ":")).encode()
 
 
-def make_api(loop: Loop, interval: float) -> FastAPI:
-    """Return the ASGI application that serves what `loop` saw; `interval` in seconds."""
+def make_api(loop: Loop, interval: float, *, stale_after: float = STALE_BEAT) -> FastAPI:
+    """Return the ASGI application that serves what `loop` saw.
+
+    `interval` is the seconds between two looks; a worker is down `stale_after` seconds after its last heartbeat.
+    """
     api: FastAPI = FastAPIOffline(
         title="chordwatch",
         version=__version__,
@@ -53,6 +56,7 @@ def make_api(loop: Loop, interval: float) -> FastAPI:
     _add_errors(api)
     _add_chords(api, loop)
     _add_installation(api, loop)
+    _add_metrics(api, loop, stale_after)
     _add_health(api, loop, interval)
     return api
 
@@ -101,13 +105,21 @@ def _add_installation(api: FastAPI, loop: Loop) -> None:
         """The workers that answered, asked at most once a minute."""
         return _Json(_last(loop).workers)
 
+
+def _add_metrics(api: FastAPI, loop: Loop, stale_after: float) -> None:
     @api.get("/metrics", response_class=PlainTextResponse)
     def metrics(request: Request) -> Response:
         """Metrics for Prometheus."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(
-            ChordCollector(loop.glance.look, loop.glance.seconds, reachable=not loop.glance.error)
+        glance = loop.glance
+        collector = ChordCollector(
+            glance.look,
+            glance.seconds,
+            reachable=not glance.error,
+            totals=glance.totals,
+            stale_after=stale_after,
         )
+        registry.register(collector)
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encoder(registry), media_type=content_type)
 

@@ -12,17 +12,22 @@ from celery import Celery
 from chordwatch.errors import ChordwatchError
 from chordwatch.settings import Settings
 from chordwatch.watch import Look, Sighting, Watch
+from chordwatch.watch.recorded import Totals
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """The monitor's last look, how long it took in seconds, and what went wrong when none could be taken."""
+    """The monitor's last look, how long it took in seconds, and what went wrong when none could be taken.
+
+    `totals` are what the store told at that time, whether or not the look succeeded.
+    """
 
     look: Look | None = None
     seconds: float = 0.0
     error: str | None = None
+    totals: Totals | None = None
 
 
 class Loop:
@@ -67,6 +72,7 @@ class Loop:
     def _take(self, started: float) -> None:
         try:
             with self._lock:
+                self.glance = replace(self.glance, totals=self._opened().totals())
                 look = self._opened().look(health="all", limit=None)
         except ChordwatchError as exc:
             self._failed(str(exc))
@@ -77,7 +83,8 @@ class Loop:
         else:
             if self.glance.error:
                 logger.info("Looking again.")
-            self.glance = Glance(look=look, seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self.glance = Glance(look=look, seconds=seconds, totals=self.glance.totals)
 
     def _opened(self) -> Watch:
         self._watch = self._watch or Watch(self._app, self._settings)

@@ -17,6 +17,9 @@ from chordwatch.evidence.broker import BrokerReader
 from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, Message, TaskMeta
 from chordwatch.evidence.workers import TIMEOUT, WorkerReader
+from chordwatch.model import FINISHED, Chord
+from chordwatch.recording.signatures import Body
+from chordwatch.store.protocol import RecordedChord
 from chordwatch.watch import family
 from chordwatch.watch.assemble import find_body
 from chordwatch.watch.survey import ConsumerMemory, Survey, survey
@@ -92,30 +95,52 @@ class Gatherer:
             self._adopt(seen, gaps)
         return Round(budget=budget, gaps=gaps, survey=seen, running=self._running(seen, gaps), taken_at=now)
 
-    def all_chords(self, this: Round, *, finished: bool) -> list[ChordEvidence]:
-        """Return the evidence of every chord that was met; with `finished` also of those without any key left."""
-        named = {*this.survey.carried, *this.survey.embedding(), *self._calling(this.survey.callers(), this)}
-        keys = self.backend.read_chords(self._chord_ids | named, this.budget, this.gaps)
+    def met(self, this: Round) -> set[str]:
+        """Return the group ids that backend, messages and callbacks of this look name."""
+        return self._chord_ids | self._named(this)
+
+    def all_chords(
+        self, this: Round, *, finished: bool, recorded: Mapping[str, RecordedChord] | None = None
+    ) -> list[ChordEvidence]:
+        """Return the evidence of every chord that was met or is recorded as open.
+
+        With `finished` also of those without any key left, for which all stored results are looked through.
+        """
+        recorded = recorded or {}
+        named = self._named(this) | {id_ for id_, known in recorded.items() if known.chord.state == "open"}
+        over = {id_ for id_, known in recorded.items() if known.chord.state in FINISHED}
+        keys = self.backend.read_chords((self._chord_ids | named) - over, this.budget, this.gaps)
         keys = self._without_leftovers(keys, named, this)
         unread = self._chord_ids if this.gaps.partial and len(self._chord_ids) < _MAX_KEPT else set()
         self._chord_ids = unread | keys.keys()
-        dispatched = any(chord.claim == "done" for chord in keys.values())
+        dispatched = any(chord.claim == "done" for id_, chord in keys.items() if id_ not in recorded)
         results = self._results(this, wanted=finished or dispatched)
         bodies = {id_ for chord_id in named if (body := this.survey.body_of(chord_id)) for id_ in body.ids}
+        # The size goes when the callback is sent: only then can that have a result.
+        bodies |= _callback_ids(recorded[id_] for id_ in recorded.keys() - over if not _sized(keys.get(id_)))
         known = self.backend.read_metas(bodies - self._metas.keys(), this.gaps)
-        ids = dict.fromkeys((*keys, *named, *(results.callbacks if finished else ())))
+        ids = dict.fromkeys((*keys, *(named - over), *(results.callbacks if finished else ())))
         return [
-            self._evidence(keys.get(chord_id) or ChordKeys(chord_id=chord_id), {}, known, results, this)
+            self._evidence(
+                keys.get(chord_id) or ChordKeys(chord_id=chord_id),
+                {},
+                known,
+                results,
+                this,
+                recorded=recorded.get(chord_id),
+            )
             for chord_id in ids
         ]
 
-    def one_chord(self, chord_id: str, this: Round) -> ChordEvidence | None:
+    def one_chord(
+        self, chord_id: str, this: Round, recorded: RecordedChord | None = None
+    ) -> ChordEvidence | None:
         """Return all that can be learned of one chord; None when there is no sign that it is one."""
         keys = self.backend.read_chords([chord_id], this.budget, this.gaps).get(chord_id)
         # Without a size the chord is over, or never had one: its callback may have a result.
-        results = self._results(this, wanted=keys is None or keys.size is None)
+        results = self._results(this, wanted=recorded is None and not _sized(keys))
         body = this.survey.body_of(chord_id)
-        if keys is None and body is None and chord_id not in results.callbacks:
+        if recorded is None and keys is None and body is None and chord_id not in results.callbacks:
             callers = this.survey.callers()
             if not self._calling({chord_id: callers[chord_id]} if chord_id in callers else {}, this):
                 return None
@@ -123,8 +148,15 @@ class Gatherer:
         ids = {part.task_id for part in keys.parts} | {*keys.members, *this.survey.carried.get(chord_id, {})}
         ids |= {message.task_id for message in this.survey.messages.get(chord_id, ())}
         ids |= set(body.ids) if body else set()
+        if recorded:
+            ids = (ids | _callback_ids([recorded])) - _ended(recorded.chord) | _unended(recorded.chord)
         metas = self.backend.read_metas(ids, this.gaps)
-        return self._with_launch(self._evidence(keys, metas, metas, results, this), this)
+        evidence = self._evidence(keys, metas, metas, results, this, recorded=recorded)
+        return evidence if recorded and recorded.chord.header else self._with_launch(evidence, this)
+
+    def _named(self, this: Round) -> set[str]:
+        calling = self._calling(this.survey.callers(), this)
+        return {*this.survey.carried, *this.survey.embedding(), *calling}
 
     def _connected_broker(self, gaps: Gaps) -> BrokerReader | None:
         if not BrokerReader.can_read(self._app):
@@ -212,6 +244,8 @@ class Gatherer:
         known: Mapping[str, TaskMeta],
         results: Results,
         this: Round,
+        *,
+        recorded: RecordedChord | None = None,
     ) -> ChordEvidence:
         evidence = ChordEvidence(
             keys=keys,
@@ -224,6 +258,8 @@ class Gatherer:
             },
             waiting=this.survey.waiting,
             held=this.survey.held,
+            header=_header_of(recorded.chord) if recorded else (),
+            body=_body_of(recorded.chord) if recorded else None,
             everywhere=this.survey.everywhere,
         )
         body = find_body(evidence)
@@ -246,3 +282,34 @@ class Gatherer:
                     more = self.backend.read_metas(set(launch.task_ids) - evidence.metas.keys(), this.gaps)
                     return replace(evidence, launch=launch, metas={**evidence.metas, **more})
         return evidence
+
+
+def _sized(keys: ChordKeys | None) -> bool:
+    return keys is not None and keys.size is not None
+
+
+def _callback_ids(recorded: Iterable[RecordedChord]) -> set[str]:
+    return {known.chord.callback.task_id for known in recorded if known.chord.callback.task_id}
+
+
+def _ended(chord: Chord) -> set[str]:
+    """Return the header tasks whose results would tell nothing new."""
+    return {task.task_id for task in chord.header if task.task_id and task.counted}
+
+
+def _unended(chord: Chord) -> set[str]:
+    tasks = () if chord.state in FINISHED else chord.header
+    return {task.task_id for task in tasks if task.task_id and not task.counted}
+
+
+def _header_of(chord: Chord) -> tuple[tuple[str, int | None, str | None], ...]:
+    return tuple((task.task_id, task.index, task.name) for task in chord.header if task.task_id)
+
+
+def _body_of(chord: Chord) -> Body | None:
+    callback = chord.callback
+    if callback.task_id is None:
+        return None
+    return Body(
+        task_id=callback.task_id, name=callback.name, queue=callback.queue, task_ids=(callback.task_id,)
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from chordwatch.evidence.facts import Place
 from chordwatch.model import (
@@ -136,20 +136,20 @@ def _header(ours: Chord, theirs: Chord, callback: Callback, tally: _Tally) -> It
     recorded = {task.task_id for task in ours.header}
     for task in ours.header:
         other = seen.get(task.task_id)
-        merged = _task(task, other) if other else task
-        yield replace(
-            merged,
-            index=other.index if other and other.index is not None else task.index,
-            counted=tally.counts(task.task_id, seen, task.counted),
-            attempts=task.attempts,
-        )
+        counted = tally.counts(task.task_id, seen, task.counted)
+        if other is None:
+            yield task if task.counted == counted else replace(task, counted=counted)
+        else:
+            yield _task(
+                task, other, counted=counted, index=task.index if other.index is None else other.index
+            )
     for task in theirs.header:
         if task.task_id not in recorded and task.task_id != callback.task_id:
             yield replace(task, counted=tally.counts(task.task_id, seen, False))
 
 
-def _task(ours: _Task, theirs: _Task) -> _Task:
-    """Return a task with the furthest state; what it ran as is the record's where that has it."""
+def _task(ours: _Task, theirs: _Task, **more: Any) -> _Task:
+    """Return a task with the furthest state, and `more`; what it ran as is the record's where that has it."""
     state = _furthest(ours, theirs)
     ended = state in _FINAL
     return replace(
@@ -164,6 +164,7 @@ def _task(ours: _Task, theirs: _Task) -> _Task:
         started_at=ours.started_at or theirs.started_at,
         finished_at=(ours.finished_at or theirs.finished_at) if ended else ours.finished_at,
         error=ours.error or theirs.error,
+        **more,
     )
 
 

@@ -1,4 +1,6 @@
-"""Looks at a Celery installation from outside: nothing needs to be installed in its workers.
+"""Looks at a Celery installation: what the store recorded, and what can be seen from outside, as one.
+
+Nothing needs to be installed in the workers; those that are instrumented tell more.
 
 Runs in any reading process (terminal, monitor, dashboard). Keeps connections, so it is not thread-safe.
 """
@@ -15,10 +17,15 @@ from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.facts import ChordEvidence
 from chordwatch.model import FINISHED, HEALTHS, Chord, health_of
 from chordwatch.settings import Settings, read_settings
+from chordwatch.store import open_store
+from chordwatch.store.protocol import RecordedChord
 from chordwatch.watch.assemble import assemble
 from chordwatch.watch.gather import Gatherer, Round
 from chordwatch.watch.look import Look, Sighting
 from chordwatch.watch.lookup import find_chord_id
+from chordwatch.watch.merge import merge
+from chordwatch.watch.recorded import MAX_FINISHED, Recorded, RecordReader, StoreOpener, Totals
+from chordwatch.watch.running import Liveness, with_running
 
 #: `--health` takes a health, `open` (not finished, whatever its health) or `all`.
 HEALTH_FILTERS: tuple[str, ...] = (*HEALTHS, "open", "all")
@@ -35,14 +42,24 @@ class Watch:
     """
 
     def __init__(
-        self, app: Celery, settings: Settings | None = None, *, ask_workers_every: float = ASK_WORKERS_EVERY
+        self,
+        app: Celery,
+        settings: Settings | None = None,
+        *,
+        ask_workers_every: float = ASK_WORKERS_EVERY,
+        opened: StoreOpener | None = None,
     ) -> None:
+        """`opened` opens the store; by default the one that the settings name."""
         self.settings = settings or read_settings(app.conf)
         self._gatherer = Gatherer(app, self.settings.look_seconds, ask_workers_every)
+        self._records = RecordReader(
+            opened or (lambda: open_store(self.settings, app, client_name="chordwatch:reader"))
+        )
 
     def close(self) -> None:
         """Give the connections back."""
         self._gatherer.close()
+        self._records.close()
 
     def get(self, id: str) -> Chord | None:  # noqa: A002  # the contract's name
         """Return the chord with this group id, callback id or header task id; None when none is found."""
@@ -52,17 +69,28 @@ class Watch:
     def sight(self, id: str) -> tuple[Sighting | None, tuple[str, ...]]:  # noqa: A002  # as in `get`
         """Return what `get` returns with the places of its tasks, and the sentences about what was not seen."""
         this = self._gatherer.begin()
-        chord_id = find_chord_id(id, self._gatherer.backend, this.survey, this.budget, this.gaps)
-        evidence = self._gatherer.one_chord(chord_id, this)
-        return (self._diagnosed(evidence, this) if evidence else None), this.gaps.lines()
+        recorded = self._records.chord(id, this.gaps)
+        if recorded:
+            chord_id = recorded.chord.chord_id
+        else:
+            chord_id = find_chord_id(id, self._gatherer.backend, this.survey, this.budget, this.gaps)
+            recorded = self._records.chord(chord_id, this.gaps) if chord_id != id else None
+        evidence = self._gatherer.one_chord(chord_id, this, recorded)
+        if evidence is None:
+            return None, this.gaps.lines()
+        workers = self._records.workers(this.gaps) if recorded else Recorded()
+        return self._diagnosed(evidence, recorded, workers, this), this.gaps.lines()
 
     def look(
         self, *, health: str = "all", callback: str | None = None, limit: int | None = DEFAULT_LIMIT
     ) -> Look:
         """Return one look at the installation, see `list`; with queues, workers, and what was not seen."""
         this = self._gatherer.begin(scan=True)
-        met = self._gatherer.all_chords(this, finished=health in ("all", "done", "failed"))
-        sightings = [self._diagnosed(evidence, this) for evidence in met]
+        finished = health in ("all", "done", "failed")
+        # Behind a filter nobody knows how many must be read to find so many.
+        wanted = MAX_FINISHED if limit is None or callback or health != "all" else min(limit, MAX_FINISHED)
+        known = self._records.chords(self._gatherer.met(this), wanted if finished else 0, this.gaps)
+        sightings = self._sightings(known, this, finished=finished)
         chosen = sorted(
             (sighting for sighting in sightings if matches(sighting.chord, health, callback)),
             key=lambda sighting: _order(sighting.chord),
@@ -74,7 +102,12 @@ class Watch:
             workers=this.survey.consumers.workers,
             gaps=this.gaps.lines(),
             partial=this.gaps.partial,
+            beyond=known.beyond,
         )
+
+    def totals(self) -> Totals:
+        """Return what the store counted, and whether it answers."""
+        return self._records.totals()
 
     def results(self, chord_id: str) -> tuple[dict[str, Any], ...]:
         """Return the counted parts with their results, in header order: index, task_id, state, result."""
@@ -93,9 +126,32 @@ class Watch:
             sighting.chord for sighting in self.look(health=health, callback=callback, limit=limit).sightings
         ]
 
-    def _diagnosed(self, evidence: ChordEvidence, this: Round) -> Sighting:
-        sighting = assemble(evidence)
-        verdicts = diagnose(sighting.chord, sighting.places, this.survey.consumers, this.taken_at)
+    def _sightings(self, known: Recorded, this: Round, *, finished: bool) -> tuple[Sighting, ...]:
+        """Return all chords of a look: the recorded ones, with what is seen of them, and those only seen."""
+        # Where anything is recorded, finished chords are; without, only their stored results are left.
+        scan = finished and not known.chords
+        met = self._gatherer.all_chords(this, finished=scan, recorded=known.chords)
+        seen = {evidence.keys.chord_id: evidence for evidence in met}
+        alone = [recorded for id_, recorded in known.chords.items() if id_ not in seen]
+        return (
+            *(
+                self._diagnosed(evidence, known.chords.get(id_), known, this)
+                for id_, evidence in seen.items()
+            ),
+            *(self._diagnosed(None, recorded, known, this) for recorded in alone),
+        )
+
+    def _diagnosed(
+        self, evidence: ChordEvidence | None, recorded: RecordedChord | None, known: Recorded, this: Round
+    ) -> Sighting:
+        sighting = merge(_seen(evidence, recorded), recorded)
+        consumers = this.survey.consumers
+        if recorded:
+            liveness = Liveness(
+                consumers=consumers, workers=known.workers, now=known.now, looked_at=this.taken_at
+            )
+            sighting = with_running(sighting, liveness)
+        verdicts = diagnose(sighting.chord, sighting.places, consumers, this.taken_at)
         chord = replace(
             sighting.chord,
             verdicts=verdicts,
@@ -103,6 +159,14 @@ class Watch:
             namespace=self.settings.namespace,
         )
         return replace(sighting, chord=chord)
+
+
+def _seen(evidence: ChordEvidence | None, recorded: RecordedChord | None) -> Sighting | None:
+    """Return what the X-ray sees; nothing of a chord that is still ahead in a chain."""
+    if evidence is None:
+        return None
+    planned = recorded is not None and recorded.chord.state == "planned"
+    return None if planned and not (evidence.keys.exists or evidence.messages) else assemble(evidence)
 
 
 def matches(chord: Chord, health: str, callback: str | None) -> bool:

@@ -11,9 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from chordwatch.evidence.facts import Queue
 from chordwatch.metrics import ChordCollector
-from chordwatch.metrics.collector import MAX_CALLBACKS
+from chordwatch.metrics.labels import MAX_CALLBACKS
 from chordwatch.model import Callback, Chord
 from chordwatch.watch import Look, Sighting
+from chordwatch.watch.recorded import Totals
 from tests.unit.cli.rendered import NAMES, verdict
 from tests.unit.seen import NOW, open_chord
 
@@ -35,9 +36,11 @@ def exposed(collector: ChordCollector) -> tuple[str, str]:
     return text_format.generate_latest(registry).decode(), openmetrics.generate_latest(registry).decode()
 
 
-def samples(seen: Look | None, *, reachable: bool = True) -> dict[tuple[str, ...], float]:
+def samples(
+    seen: Look | None, *, reachable: bool = True, totals: Totals | None = None
+) -> dict[tuple[str, ...], float]:
     """Return value by name and labels in the order of their names, which both formats agree on."""
-    text, opened = exposed(ChordCollector(seen, 0.25, reachable=reachable))
+    text, opened = exposed(ChordCollector(seen, 0.25, reachable=reachable, totals=totals))
     formats = [
         [
             ((sample.name, *(value for _, value in sorted(sample.labels.items()))), sample.value)
