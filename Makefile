@@ -2,6 +2,7 @@
 #   make demo ARGS="--for 60 --summary demo.json"
 #   make test ARGS="-k demo"
 #   make soak
+#   make bench ARGS="--quick --json bench.json"
 #   make check | clean
 # PYTHON chooses the interpreter: make demo PYTHON=python3.12
 PYTHON ?= python3
@@ -23,7 +24,7 @@ if sys.version_info >= (3, 13) and shutil.which("redis-server") is None:
 endef
 export REQUIREMENTS
 
-.PHONY: demo test soak check clean
+.PHONY: demo test soak bench check clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -36,6 +37,14 @@ test: check
 # What takes minutes: 200 rounds of random workflows, 300,000 chords.
 soak: $(INSTALLED)
 	@$(BIN)/python -m pytest -m soak tests/acceptance/recording $(ARGS)
+
+# What chordwatch costs, beside its peers in the same run: ten minutes, with --quick two.
+bench: $(VENV)/.bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+$(VENV)/.bench: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
 
 check: $(INSTALLED)
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,83 @@
+"""`python -m benchmarks`: measures what chordwatch costs, beside its peers in the same run, and prints one table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.connections import measure_connections
+from benchmarks.figures import Figure
+from benchmarks.hook_cost import measure_hook_cost
+from benchmarks.killed import measure_killed
+from benchmarks.table import document, show
+from benchmarks.variants import PEERS, otel_is_installed
+from benchmarks.whole_worker import measure_whole_worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How often each thing is measured."""
+
+    hooks: int
+    worker: int
+    kills: int
+
+
+FULL = Effort(hooks=10, worker=10, kills=10)
+QUICK = Effort(hooks=4, worker=0, kills=2)
+
+
+def main() -> int:
+    """Measure, print, write; return 1 when `--check` finds a figure beyond its target."""
+    options = _options()
+    effort = QUICK if options.quick else FULL
+    peers = () if options.without_peers else PEERS
+    if peers and not otel_is_installed():
+        sys.exit("OpenTelemetry's instrumentation is not installed: use make bench, or --without-peers.")
+    parts: dict[str, Callable[[], list[Figure]]] = {
+        "hooks": lambda: measure_hook_cost(effort.hooks, peers),
+        "worker": lambda: measure_whole_worker(effort.worker, peers) if effort.worker else [],
+        "killed": lambda: measure_killed(effort.kills),
+        "connections": measure_connections,
+    }
+    figures = _measure(parts, options.only or list(parts))
+    show(figures)
+    if options.json:
+        options.json.write_text(json.dumps(document(figures), indent=2) + "\n")
+    missed = [f"{figure.group}: {figure.what}" for figure in figures if figure.missed]
+    if options.check and missed:
+        print("Beyond what is to be reached, and not by noise:", *missed, sep="\n  ", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds, without whole workers; under two minutes"
+    )
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a figure is beyond its target")
+    parser.add_argument("--without-peers", action="store_true", help="measure chordwatch alone")
+    parser.add_argument(
+        "--only", action="append", metavar="PART", help="hooks, worker, store, killed or connections"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+    return parser.parse_args()
+
+
+def _measure(parts: dict[str, Callable[[], list[Figure]]], wanted: Sequence[str]) -> list[Figure]:
+    figures: list[Figure] = []
+    for name in wanted:
+        began = time.monotonic()
+        figures += parts[name]()
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return figures
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Runs `benchmarks.direct` in a process of its own, and turns what it prints into figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from benchmarks.figures import Figure, Spread, ratio
+from benchmarks.scene import scene
+from benchmarks.variants import BARE, CHORDWATCH, CONTROL, OTEL
+from tests.support.servers import ROOT
+
+MICRO = 1e6
+#: What a header task costs in the worker is the sum of what its two processes do.
+PLACES = {"worker": ("received", "ran"), "producer": ("published",)}
+SHAPES = {"chord": "header task", "group": "task of a plain group", "plain": "plain task"}
+#: (target, stretch) in µs; other shapes must cost next to nothing.
+CHORD_TARGETS = {"worker": (15.0, 8.0), "producer": (6.0, 2.0)}
+OTHERS_TARGETS = {"worker": (6.0, 3.0), "producer": (3.0, 1.5)}
+
+Rounds = Mapping[str, list[float]]
+
+
+def measure_hook_cost(rounds: int, peers: Sequence[str]) -> list[Figure]:
+    """Return the direct cost per task in worker and producer, for chords, groups and plain tasks."""
+    variants = [CHORDWATCH, *(peer for peer in peers if peer == OTEL)]
+    with scene() as opened:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.direct", str(rounds), *variants],
+            cwd=ROOT,
+            env=opened.environment(BARE),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    found: Rounds = json.loads(done.stdout)
+    return [
+        _figure(found, place, shape, variant, variants)
+        for shape in SHAPES
+        for place in PLACES
+        for variant in (CONTROL, *variants)
+    ]
+
+
+def _figure(found: Rounds, place: str, shape: str, variant: str, variants: Sequence[str]) -> Figure:
+    off = _per_task(found, place, shape, BARE)
+    on = _per_task(found, place, shape, variant)
+    compared = variant == CHORDWATCH and OTEL in variants
+    own = _minus(on, off)
+    target, stretch = (CHORD_TARGETS if shape == "chord" else OTHERS_TARGETS)[place]
+    return Figure(
+        group="direct hook cost",
+        what=f"{place}, {SHAPES[shape]}",
+        variant=variant,
+        unit="µs CPU added per task",
+        spread=Spread.of(own),
+        ratio=ratio(own, _minus(_per_task(found, place, shape, OTEL), off)) if compared else None,
+        control=OTEL if compared else "",
+        target=target if variant == CHORDWATCH else None,
+        stretch=stretch if variant == CHORDWATCH else None,
+    )
+
+
+def _per_task(found: Rounds, place: str, shape: str, variant: str) -> list[float]:
+    """Return the µs per task of each round, summed over the processes of this place."""
+    legs = [found[f"{leg} / {shape} / {variant}"] for leg in PLACES[place]]
+    return [sum(values) * MICRO for values in zip(*legs, strict=True)]
+
+
+def _minus(on: Sequence[float], off: Sequence[float]) -> list[float]:
+    return [with_hooks - without for with_hooks, without in zip(on, off, strict=True)]
