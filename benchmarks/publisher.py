@@ -5,8 +5,8 @@ A line is `<chords> <size> <task> <header queue> <queue>`.
 
 from __future__ import annotations
 
-import gc
 import json
+import os
 import sys
 import time
 
@@ -37,7 +37,9 @@ def main() -> None:
     for line in sys.stdin:
         chords, size, task, header_queue, queue = line.split()
         print(json.dumps(publish(int(chords), int(size), task, header_queue, queue)), flush=True)
-    gc.collect()  # results that are only collected at exit would still want to unsubscribe
+    os._exit(
+        0
+    )  # results that the interpreter collects at its end still want to unsubscribe, and say so at length
 
 
 if __name__ == "__main__":
