@@ -77,7 +77,8 @@ class BatchWriter:
         self.unreadable = 0
         chords = [slot.packed() for slot in (*again, *slots.values())]
         document = [VERSION, self._boot, self._sequence, self._node, lost, list(strings), chords]
-        packed: bytes = msgpack.packb(document, unicode_errors="surrogatepass")
+        # The msgpack in Redis knows no binary type, only the older strings without an encoding.
+        packed: bytes = msgpack.packb(document, use_bin_type=False, unicode_errors="surrogatepass")
         return packed
 
     def _facts(self, entry: Entry) -> Facts:

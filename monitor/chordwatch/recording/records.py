@@ -1,4 +1,4 @@
-"""The records that instrumented processes send to the store: one batch is one msgpack document.
+"""The records that instrumented processes send to the store: one batch is one msgpack document, without binary type.
 
 Pure; used by every instrumented process to write, and by the store to read.
 

@@ -170,10 +170,7 @@ class Handlers:
     def on_ended(self, *, task: Any, retval: Any, state: str | None, **_: Any) -> None:
         """Note how a run ended. Celery counts the part before it sends this signal."""
         try:
-            request = task.request_stack.top
-            if state == "FAILURE" and (chain := request.chain):
-                self._fail(parts_failing_with(chain), self._error(retval))
-            run = self.recorder.runs.pop(id(request), None)
+            run = self.recorder.runs.pop(id(task.request_stack.top), None)
             if run is None:
                 return
             known = _ENDS.get(state or "")
@@ -199,12 +196,19 @@ class Handlers:
             self.recorder.drop("internal")
 
     def on_failed(self, *, sender: Any, task_id: str, exception: object, **_: Any) -> None:
-        """Note a failure that the main process reports, as the child is gone; a child tells its own at the end."""
+        """Note a failure that the main process reports, as the child is gone; a child tells its own at the end.
+
+        Whoever reports it, the part that ends the task's chain has failed with it.
+        """
         try:
-            if id(sender.request_stack.top) not in self.recorder.runs:
-                error = self._error(exception)
+            running, error = sender.request_stack.top, self._error(exception)
+            if id(running) not in self.recorder.runs:
                 self._ended_elsewhere(task_id, End.FAILED, counted=True, error=error)
-                self._fail(self._failing_with.get(task_id, []), error)
+            failing = self._failing_with.pop(task_id, None)
+            if failing is None and running is not None and running.id == task_id:
+                failing = parts_failing_with(running.chain)
+            for part, name in failing or ():
+                self._add_ends([part], name, None, End.FAILED, counted=True, error=error)
         except Exception:  # noqa: BLE001  # a guest
             self.recorder.drop("internal")
 
@@ -289,11 +293,6 @@ class Handlers:
         now = time.time()
         for head, who, last in parts:
             self.recorder.add((*head, _ENDED, *who, now, name, queue, int(end), None, counted, last, error))
-
-    def _fail(self, parts: list[tuple[Part, str]], error: str | None) -> None:
-        """Note the parts that Celery counts as failed, because the step before them in a chain has failed."""
-        for part, name in parts:
-            self._add_ends([part], name, None, End.FAILED, counted=True, error=error)
 
     def _parts(self, headers: Headers, chord: Any, chain: Any) -> list[Part]:
         group = headers.get("group")

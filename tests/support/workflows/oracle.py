@@ -16,7 +16,8 @@ from tests.support.workflows.wiretap import Counting, Message
 #: Celery's own task, which collects the parts where a task was replaced by a group: it writes no journal.
 ACCUMULATE = "celery.accumulate"
 STATES = {"SUCCESS": "succeeded", "FAILURE": "failed", "REVOKED": "revoked"}
-ENDS = {"retried": "retrying"}
+#: A task that rejects itself for good is failed to Celery.
+ENDS = {"retried": "retrying", "rejected": "failed"}
 
 Event = dict[str, Any]
 Runs = tuple[Event, ...]
@@ -46,6 +47,8 @@ class Fate:
     callback_id: str | None
     first_names: frozenset[str]
     steps: dict[str, Task]
+    #: A task that was delivered twice dispatched its chord twice: both chords have the same tasks as callback.
+    twin: bool = False
 
     @property
     def counted(self) -> int:
@@ -74,6 +77,9 @@ class Oracle:
                 self._headers.setdefault(message.group, []).append(message)
         for event in events:
             self._events.setdefault(event["id"], []).append(event)
+        self._callbacks = Counter(
+            key for found in self._headers.values() for key in {_key(message.chord) for message in found}
+        )
 
     def fates(self) -> dict[str, Fate]:
         """Return what became of each chord whose header was published, by group id."""
@@ -83,82 +89,155 @@ class Oracle:
         counting = self._countings.get(chord_id, Counting())
         size = None if counting.size is None else counting.size + counting.added
         ids = dict.fromkeys([message.id for message in messages]) | dict.fromkeys(counting.parts)
-        header = {task_id: self._task(task_id, counting.parts.get(task_id)) for task_id in ids}
+        header = {task_id: self._part(chord_id, task_id, counting.parts.get(task_id)) for task_id in ids}
         body = messages[0].chord
         assert body
-        steps = {task_id: self._task(task_id) for task_id, _ in leaves(body)}
-        last = [steps[task_id].state for task_id in last_ids(body)]
+        since = messages[0].at
+        steps = {
+            task_id: self._step(task_id, since)
+            for task_id in self._steps(list(map(_id, leaves(body))), since)
+        }
+        last = last_ids(body)
         return Fate(
             chord_id=chord_id,
             size=size,
-            state=_state(size, counting, [step.state for step in steps.values()], last),
+            state=_state(
+                size,
+                counting,
+                [step.state for step in steps.values()],
+                [steps[task_id].state for task_id in last],
+            ),
             header=header,
-            callback_id=next(iter(steps)) if len(steps) == 1 else None,
-            first_names=frozenset(name for _, name in first_leaves(body)),
+            callback_id=last[0] if len(list(leaves(body))) == 1 else None,
+            first_names=frozenset(first_names(body)),
             steps=steps,
+            twin=self._callbacks[_key(body)] > 1,
         )
 
-    def _task(self, task_id: str, counted: str | None = None) -> Task:
-        messages = [message for message in self._messages.get(task_id, ()) if not message.copied]
-        events = self._events.get(task_id, [])
+    def _part(self, chord_id: str, task_id: str, counted: str | None) -> Task:
+        return self._task(
+            task_id,
+            [
+                message
+                for message in self._messages.get(task_id, ())
+                if message.chord and message.group == chord_id
+            ],
+            [
+                event
+                for event in self._events.get(task_id, ())
+                if event["part"] and event["group"] == chord_id
+            ],
+            counted,
+        )
+
+    def _steps(self, found: list[str], since: float) -> list[str]:
+        """Return tasks of a callback, with those of the headers of chords that replaced one of them."""
+        replacing = [
+            message.id
+            for messages in self._headers.values()
+            if messages[0].at > since and not set(found).isdisjoint(map(_id, leaves(messages[0].chord)))
+            for message in messages
+            if message.id not in found
+        ]
+        return self._steps(found + replacing, since) if replacing else found
+
+    def _step(self, task_id: str, since: float) -> Task:
+        """Return a task of a callback; what had its id before it is older than the header."""
+        events = self._events.get(task_id, ())
+        runs = {_run(event) for event in events if event["event"] == "start" and event["at"] > since}
+        return self._task(
+            task_id,
+            [message for message in self._messages.get(task_id, ()) if message.at > since],
+            [event for event in events if _run(event) in runs],
+        )
+
+    def _task(
+        self, task_id: str, messages: list[Message], events: list[Event], counted: str | None = None
+    ) -> Task:
         return Task(
             id=task_id,
             name=messages[-1].name if messages else "",
             state=self._state(task_id, counted),
             runs=tuple(event for event in events if event["event"] == "start"),
-            ends=Counter((event["retries"], event["end"]) for event in events if event["event"] == "end"),
-            published=len(messages),
+            ends=Counter(
+                (event["retries"], ENDS.get(event["end"], event["end"]))
+                for event in events
+                if event["event"] == "end"
+            ),
+            published=sum(not message.copied for message in messages),
             counted=counted is not None,
         )
 
     def _state(self, task_id: str, counted: str | None) -> str:
+        """Return how a task ended: as it was counted or stored, else as it says itself.
+
+        A retry may be stored after the result of the attempt that follows it.
+        """
         stored = STATES.get(counted or self._state_of(task_id) or "")
         ends = [event["end"] for event in self._events.get(task_id, ()) if event["event"] == "end"]
-        if stored == "failed" and ends and ends[-1] == "rejected":
-            return "rejected"
-        if stored:
-            return stored
-        return "ignored" if ends else "unknown"
+        return stored or (ENDS.get(ends[-1], ends[-1]) if ends else "unknown")
 
 
 def _state(size: int | None, counting: Counting, steps: list[str], last: list[str]) -> str:
     complete = size is not None and len(counting.parts) >= size
     if complete and set(counting.parts.values()) != {"SUCCESS"}:
         return "failed"
-    if set(steps) & {"failed", "revoked", "rejected"}:
+    if set(steps) & {"failed", "revoked"}:
         return "failed"
     return "succeeded" if complete and set(last) == {"succeeded"} else "open"
 
 
-def leaves(signature: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield id and name of every task in a serialised signature."""
+def leaves(signature: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """Yield the signature of every task in a serialised signature."""
+    if signature is None:
+        return
     members = _members(signature)
     if members is None:
-        yield str(signature["options"].get("task_id")), signature["task"]
-    for member in members or ():
+        yield signature
+    for member in (*(members or ()), *_tail(signature)):
         yield from leaves(member)
 
 
-def first_leaves(signature: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return id and name of the tasks that a signature begins with."""
+def first_names(signature: dict[str, Any]) -> list[str]:
+    """Return the names of the tasks that a signature begins with."""
     members = _members(signature)
     if members is None:
-        return list(leaves(signature))
+        return [signature["task"]]
     if signature["task"] == "celery.chain":
-        return first_leaves(members[0])
+        return first_names(members[0])
     if signature["task"] == "celery.chord":
         members = members[:-1]
-    return [leaf for member in members for leaf in first_leaves(member)]
+    return [name for member in members for name in first_names(member)]
 
 
 def last_ids(signature: dict[str, Any]) -> list[str]:
     """Return the ids of the tasks that a signature ends with."""
+    if tail := _tail(signature):
+        return last_ids(tail[-1])
     members = _members(signature)
     if members is None:
-        return [task_id for task_id, _ in leaves(signature)]
+        return [_id(signature)]
     if signature["task"] in ("celery.chain", "celery.chord"):
         return last_ids(members[-1])
     return [task_id for member in members for task_id in last_ids(member)]
+
+
+def _id(signature: dict[str, Any]) -> str:
+    return str(signature["options"].get("task_id"))
+
+
+def _key(signature: dict[str, Any] | None) -> tuple[tuple[str, int], ...]:
+    """Return what only the callbacks of twins have in common: ids, and how often a task was replaced before."""
+    return tuple((_id(leaf), leaf["options"].get("replaced_task_nesting") or 0) for leaf in leaves(signature))
+
+
+def _run(event: Event) -> tuple[int, int]:
+    return event["nesting"], event["retries"]
+
+
+def _tail(signature: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps that follow in a chain, in which the signature's chord is a step itself."""
+    return list(reversed(signature["options"].get("chain") or ()))
 
 
 def _members(signature: dict[str, Any]) -> list[dict[str, Any]] | None:

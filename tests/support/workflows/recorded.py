@@ -11,7 +11,7 @@ from chordwatch.store.redis_store import RedisStore
 @contextmanager
 def open_store(url: str) -> Iterator[RedisStore]:
     """Open the store at a Redis URL, and close it."""
-    store = RedisStore(url)
+    store = RedisStore(url, client_name="chordwatch:test:reader")
     try:
         yield store
     finally:

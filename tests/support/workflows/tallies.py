@@ -38,7 +38,7 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
                 total.callbacks[callback, event] += count
         for role, tasks in (("header", fate.header), ("callback", fate.steps)):
             for task in tasks.values():
-                total.retries[callback, task.name, role] += _ended(task)["retried"]
+                total.retries[callback, task.name, role] += _ended(task)["retrying"]
     return total
 
 
@@ -50,7 +50,11 @@ def _events(task: Task) -> Iterator[tuple[str, int]]:
         return
     yield "started", len(task.runs)
     ended = _ended(task)
-    yield from ((event, ended[event]) for event in ("succeeded", "failed", "retried", "rejected"))
+    yield from (
+        ("succeeded", ended["succeeded"]),
+        ("failed", ended["failed"]),
+        ("retried", ended["retrying"]),
+    )
     if task.state == "revoked":
         yield "revoked", 1
 

@@ -25,6 +25,7 @@ class Message:
 
     queue: str
     raw: dict[str, Any]
+    at: float  # Unix seconds of Redis
 
     @property
     def headers(self) -> dict[str, Any]:
@@ -105,12 +106,13 @@ class Wiretap:
     def _listen(self) -> None:
         for line in self._lines:
             command, *arguments = [codecs.escape_decode(part)[0] for part in _ARGUMENT.findall(line)]
-            self._heard(command.upper(), [argument.decode(errors="replace") for argument in arguments])
+            at = float(line[1:].split(b" ", 1)[0])
+            self._heard(at, command.upper(), [argument.decode(errors="replace") for argument in arguments])
 
-    def _heard(self, command: bytes, arguments: list[str]) -> None:
+    def _heard(self, at: float, command: bytes, arguments: list[str]) -> None:
         if command == b"LPUSH" and '"task"' in arguments[1]:
             self.commands += 1
-            message = Message(arguments[0], json.loads(arguments[1]))
+            message = Message(arguments[0], json.loads(arguments[1]), at)
             self.messages.append(message)
             self._on_message(message)
         elif arguments and arguments[0].startswith(GROUP):
