@@ -32,7 +32,7 @@ def read(batch: bytes) -> list[Any]:
         sequence,
         node.decode(),
         {reason.decode(): count for reason, count in lost.items()},
-        [name.decode("utf-8", "surrogatepass") for name in strings],
+        strings,
         [
             (chord_id, {key.decode(): value for key, value in facts.items()}, records)
             for chord_id, facts, records in chords
