@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from celery import Celery
 
+import chordwatch
+
 app = Celery(
     "tasks",
     include=[
@@ -18,3 +20,4 @@ app = Celery(
     ],
 )
 app.config_from_object("tasks.config")
+chordwatch.instrument(app)

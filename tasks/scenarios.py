@@ -10,7 +10,7 @@ from typing import Literal
 from tasks import faults, images, orders, reports, shapes, uploads, workflows
 from tasks.launch import Started, launch
 
-Expected = Literal["done", "failed", "open", "hung", "waiting", "none"]
+Expected = Literal["done", "failed", "open", "hung", "waiting", "planned", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,8 @@ class Scenario:
     """One thing to play.
 
     `expected` is what becomes of the chord: `done`, `failed`, `waiting`, `hung` (and it can be seen why),
-    `open` (for ever, and nothing in sight says why), or `none` where no chord is ever published.
+    `open` (for ever, and nothing in sight says why), `planned` (it stays ahead in a chain that has ended before
+    it), or `none` where there never is a chord.
     `seconds` is about how long that takes while the workers have nothing else to do.
     """
 
@@ -78,7 +79,9 @@ _PIPELINES = (
     _pipeline("happy", "The pipeline A -> (B | C) -> D with a model service that answers.", "done", 1),
     _pipeline("flaky", "Each of A, B and C gets two HTTP 500 before it succeeds.", "done", 13),
     _pipeline("slow", "Each of A, B and C runs into two timeouts before it succeeds.", "done", 33),
-    _pipeline("down", "A uses up its retries; B, C and D never run, so there is no chord.", "none", 15),
+    _pipeline(
+        "down", "A uses up its retries; B, C and D never run, so the chord stays planned.", "planned", 15
+    ),
     _pipeline("partial_fail", "B uses up its retries, C succeeds, D never runs: ChordError.", "failed", 11),
 )
 _SHAPES = (

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+import chordwatch
+from tasks.celery import app as demo
 from tests.support.servers import OWN_VARIABLES, Processes, RedisServer
 
 
@@ -16,6 +18,12 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(OWN_VARIABLES):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unrecorded() -> None:
+    """The demo's project records the process that imports it; the tests' own publishes to Redis servers of others."""
+    chordwatch.uninstrument(demo)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from tasks.launch import Started
 from tasks.scenarios import Scenario
 
 NO_CHORD = "none"
+#: What is to stay as it is from the start, so that it shows only with time.
+LASTING = frozenset({NO_CHORD, "planned"})
 #: Scenarios share the workers, so each may take longer than it does alone.
 PATIENCE = 2.0
 
@@ -55,12 +57,13 @@ class Play:
         return NO_CHORD if self.chord is None else self.chord.state
 
     def as_expected(self) -> bool:
-        """Whether it has come to what was expected. That no chord appears shows only with time."""
+        """Whether it has come to what was expected. That no chord appears, or that none begins, shows with time."""
+        expected = self.scenario.expected
         if self.error is not None or self.started_at is None:
             return False
-        if self.scenario.expected == NO_CHORD:
-            return self.chord is None and time.monotonic() >= self.started_at + self.scenario.seconds
-        return self.scenario.expected in (self.health, self.state)
+        if expected in LASTING and time.monotonic() < self.started_at + self.scenario.seconds:
+            return False
+        return expected in (self.health, self.state)
 
     def follow(self, chords: Mapping[str, Chord], get: Callable[[str], Chord | None]) -> None:
         """Take the chord's latest form from a list of them, or ask for it."""

@@ -155,6 +155,24 @@ def check_summary(document: dict[str, Any]) -> None:
         if played["expected"] != "none":
             assert set(chords[played["chord_id"]]) >= CHORD_FIELDS
             assert chords[played["chord_id"]]["health"] in HEALTHS
+            check_record(chords[played["chord_id"]])
+
+
+def check_record(chord: dict[str, Any]) -> None:
+    """Each chord was recorded: what Redis forgets while a chord runs is known."""
+    assert chord["instrumented"]
+    assert chord["callback"]["task_id"]
+    assert chord["callback"]["name"].startswith("tasks.")
+    assert chord["header"]
+    for part in chord["header"]:
+        assert part["task_id"]
+        assert part["name"]
+        if part["counted"]:
+            assert part["worker"]
+            assert chord["opened_at"] <= part["started_at"] <= part["finished_at"] <= chord["progressed_at"]
+    if chord["state"] in {"succeeded", "failed"}:
+        assert chord["counted"] == chord["size"] == len(chord["header"])
+        assert chord["finished_at"] >= max(part["finished_at"] for part in chord["header"])
 
 
 @pytest.mark.timeout(120)

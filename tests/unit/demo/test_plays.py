@@ -56,6 +56,9 @@ def played(expected: str, chord: Chord | None) -> Play:
         ("open", CHORD, True),
         ("hung", replace(CHORD, health="hung"), True),
         ("hung", None, False),
+        ("planned", replace(CHORD, state="planned"), True),
+        ("planned", CHORD, False),
+        ("planned", None, False),
         ("none", None, True),
         ("none", CHORD, False),
     ],
@@ -70,8 +73,13 @@ def test_a_play_is_not_over_before_it_has_begun() -> None:
     assert not Play(scenario=scenario("none")).as_expected()
 
 
-def test_that_no_chord_appears_shows_only_after_the_time_of_the_scenario() -> None:
-    play = Play(scenario=scenario("none", seconds=60.0))
+@pytest.mark.parametrize(
+    ("expected", "chord"), [("none", None), ("planned", replace(CHORD, state="planned"))]
+)
+def test_that_no_chord_appears_or_begins_shows_only_after_the_time_of_the_scenario(
+    expected: str, chord: Chord | None
+) -> None:
+    play = Play(scenario=scenario(expected, seconds=60.0), chord=chord)
     play.start()
 
     assert not play.as_expected()
