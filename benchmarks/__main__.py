@@ -14,6 +14,7 @@ from benchmarks.connections import measure_connections
 from benchmarks.figures import Figure
 from benchmarks.hook_cost import measure_hook_cost
 from benchmarks.killed import measure_killed
+from benchmarks.stored import measure_store
 from benchmarks.table import document, show
 from benchmarks.variants import PEERS, otel_is_installed
 from benchmarks.whole_worker import measure_whole_worker
@@ -25,11 +26,12 @@ class Effort:
 
     hooks: int
     worker: int
+    store: int
     kills: int
 
 
-FULL = Effort(hooks=10, worker=10, kills=10)
-QUICK = Effort(hooks=4, worker=0, kills=2)
+FULL = Effort(hooks=10, worker=10, store=10, kills=10)
+QUICK = Effort(hooks=4, worker=0, store=3, kills=2)
 
 
 def main() -> int:
@@ -42,6 +44,7 @@ def main() -> int:
     parts: dict[str, Callable[[], list[Figure]]] = {
         "hooks": lambda: measure_hook_cost(effort.hooks, peers),
         "worker": lambda: measure_whole_worker(effort.worker, peers) if effort.worker else [],
+        "store": lambda: measure_store(effort.store),
         "killed": lambda: measure_killed(effort.kills),
         "connections": measure_connections,
     }

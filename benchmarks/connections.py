@@ -9,7 +9,7 @@ from pathlib import Path
 from redis import Redis
 
 from benchmarks.cpu import tree
-from benchmarks.figures import Figure, Spread
+from benchmarks.figures import EXACT, Figure, Spread
 from benchmarks.scene import scene
 from benchmarks.variants import BARE, CHORDWATCH
 
@@ -40,9 +40,10 @@ def _figure(what: str, variant: str, count: int, target: int | None) -> Figure:
         group="connections",
         what=what,
         variant=variant,
-        unit="connections",
+        unit="of one process",
         spread=Spread.of([count]),
         target=target,
+        noise=EXACT,
     )
 
 
