@@ -303,7 +303,9 @@ def _unended(chord: Chord) -> set[str]:
 
 
 def _header_of(chord: Chord) -> tuple[tuple[str, int | None, str | None], ...]:
-    return tuple((task.task_id, task.index, task.name) for task in chord.header if task.task_id)
+    """Return the tasks that are known by id; of a large header a list has those alone that are missing."""
+    tasks = (*chord.header, *chord.missing)
+    return tuple((task.task_id, task.index, task.name) for task in tasks if task.task_id)
 
 
 def _body_of(chord: Chord) -> Body | None:

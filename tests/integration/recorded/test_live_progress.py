@@ -1,0 +1,65 @@
+"""A large chord while it runs: what `list` and `show` tell, compared with what the tasks wrote down."""
+
+from __future__ import annotations
+
+import time
+
+from tests.integration.recorded.conftest import Installation
+
+SIZE = 2000
+
+
+def test_list_shows_a_chord_grow_until_it_is_done(installation: Installation) -> None:
+    installation.worker(concurrency=4)
+    chord_id, callback_id, header = installation.publish(SIZE, 0.025)
+    seen: list[tuple[int, str]] = []
+    deadline = time.monotonic() + 90
+    while not seen or seen[-1][1] != "done":
+        assert time.monotonic() < deadline, seen
+        (chord,) = installation.chords("list")
+        assert (chord["chord_id"], chord["size"], chord["instrumented"]) == (chord_id, SIZE, True)
+        assert chord["callback"]["name"] == "project.total"
+        assert len(chord["missing"]) == SIZE - chord["counted"]
+        assert chord["health"] in ("ok", "waiting", "done")
+        seen.append((chord["counted"], chord["health"]))
+
+    counts = [counted for counted, _ in seen]
+    print(seen)
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 3
+    assert counts[-1] == SIZE
+
+    assert_found_by_every_id(installation, chord_id, (callback_id, header[0], header[1234], header[-1]))
+    assert_times_agree(installation, chord_id, header)
+
+
+def assert_found_by_every_id(installation: Installation, chord_id: str, ids: tuple[str, ...]) -> None:
+    for number, wanted in enumerate((chord_id, *ids)):
+        shown = installation.chords("show", wanted, bare=number % 2 == 1)
+        assert (shown["chord_id"], shown["state"], shown["counted"]) == (chord_id, "succeeded", SIZE)
+
+
+def assert_times_agree(installation: Installation, chord_id: str, header: list[str]) -> None:
+    noted = installation.noted()
+    shown = installation.chords("show", chord_id)
+    tasks = {task["task_id"]: task for task in shown["header"]}
+
+    assert [task["task_id"] for task in shown["header"]] == header
+    assert set(noted) == set(header)
+    last = max(noted, key=lambda task_id: tasks[task_id]["finished_at"])
+    for task_id, (started, ended, worker) in noted.items():
+        task = tasks[task_id]
+        assert abs(task["started_at"] - started) <= 0.1
+        # Celery says that the last part ended when it has read all results and sent the callback.
+        assert task_id == last or abs(task["finished_at"] - ended) <= 0.1
+        assert (task["worker"], task["state"], task["counted"], task["attempt"]) == (
+            worker,
+            "succeeded",
+            True,
+            0,
+        )
+        assert task["published_at"] <= task["started_at"] <= task["finished_at"]
+        assert len(task["attempts"]) == 1
+    assert noted[last][1] <= tasks[last]["finished_at"] <= shown["callback"]["started_at"] + 0.1
+    assert shown["opened_at"] <= min(started for started, _, _ in noted.values())
+    assert shown["finished_at"] >= max(ended for _, ended, _ in noted.values())
