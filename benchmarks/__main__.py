@@ -30,8 +30,8 @@ class Effort:
     kills: int
 
 
-FULL = Effort(hooks=10, worker=10, store=10, kills=10)
-QUICK = Effort(hooks=4, worker=0, store=3, kills=2)
+FULL = Effort(hooks=8, worker=10, store=10, kills=10)
+QUICK = Effort(hooks=3, worker=0, store=3, kills=2)
 
 
 def main() -> int:

@@ -215,7 +215,7 @@ def main() -> None:
     found: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         # Chords are what is measured; of the others it is only asked whether they cost anything.
-        shapes = SHAPES if number % EVERY == 0 else SHAPES[:1]
+        shapes = SHAPES if number % EVERY == 1 else SHAPES[:1]
         blocks = [(leg, shape, variant) for leg in LEGS for shape in shapes for variant in switch.variants]
         for block in random.sample(blocks, len(blocks)):
             used = cpu_per_task(*block, switch)
