@@ -31,6 +31,7 @@ class Crew:
         self.processes = processes
         self.redis = RedisServer(processes)
         self.store = RedisServer(processes)
+        self._producers: list[Producer] = []
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.journal = processes.folder / "journal"
         self._environment = {
@@ -61,7 +62,9 @@ class Crew:
 
     def producer(self, name: str, **extra: str) -> Producer:
         """Start a process that publishes."""
-        return Producer(self.processes.folder / f"{name}.log", self.environment(**extra))
+        producer = Producer(self.processes.folder / f"{name}.log", self.environment(**extra))
+        self._producers.append(producer)
+        return producer
 
     def events(self) -> list[dict[str, Any]]:
         """Return what the tasks have written down."""
@@ -76,7 +79,10 @@ class Crew:
             before, seen = seen, (self.wiretap.commands, len(self.events()))
             return before == seen and self._idle(killed)
 
-        wait_until(nothing_new, "all workflows came to rest", seconds)
+        try:
+            wait_until(nothing_new, "all workflows came to rest", seconds)
+        except AssertionError:
+            raise AssertionError(f"not at rest within {seconds:g} s: {self._unrest()}") from None
 
     def control(self) -> Any:
         """Return Celery's remote control of the workers."""
@@ -89,17 +95,23 @@ class Crew:
             yield store
 
     def close(self) -> None:
-        """Stop listening and give connections back. The processes end with their fixture."""
+        """End the producers, stop listening, and give connections back. All else ends with its fixture."""
+        for producer in self._producers:
+            producer.finish()
         self.wiretap.close()
         self._app.close()
         self.redis.close()
         self.store.close()
 
     def _idle(self, killed: int) -> bool:
-        waiting = sum(self.redis.broker.llen(queue) for queue in ("celery", "limited"))
-        unacked = self.redis.broker.hlen("unacked")
-        balance = sum(1 if event["event"] == "start" else -1 for event in self.events())
-        return waiting == unacked == 0 and balance == killed
+        return self._unrest() == {"waiting": 0, "unacked": 0, "running": killed}
+
+    def _unrest(self) -> dict[str, int]:
+        return {
+            "waiting": sum(self.redis.broker.llen(queue) for queue in ("celery", "limited")),
+            "unacked": self.redis.broker.hlen("unacked"),
+            "running": sum(1 if event["event"] == "start" else -1 for event in self.events()),
+        }
 
     def _on_message(self, message: Message) -> None:
         if message.copied or message.headers["retries"] or message.headers.get("replaced_task_nesting"):
@@ -140,5 +152,6 @@ class Producer:
 
     def finish(self) -> int:
         """Let it end by itself; return its exit code."""
-        self.process.communicate(timeout=30)
+        if self.process.poll() is None:
+            self.process.communicate(timeout=30)
         return self.process.returncode

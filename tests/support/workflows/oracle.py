@@ -171,11 +171,12 @@ class Oracle:
     def _state(self, task_id: str, counted: str | None) -> str:
         """Return how a task ended: as it was counted or stored, else as it says itself.
 
-        A retry may be stored after the result of the attempt that follows it.
+        An attempt may be over before the one before it has written down, or stored, that it is retried.
         """
         stored = STATES.get(counted or self._state_of(task_id) or "")
-        ends = [event["end"] for event in self._events.get(task_id, ()) if event["event"] == "end"]
-        return stored or (ENDS.get(ends[-1], ends[-1]) if ends else "unknown")
+        ends = [event for event in self._events.get(task_id, ()) if event["event"] == "end"]
+        last = max(ends, key=_run)["end"] if ends else "unknown"
+        return stored or ENDS.get(last, last)
 
 
 def _state(size: int | None, counting: Counting, steps: list[str], last: list[str]) -> str:

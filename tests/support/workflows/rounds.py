@@ -19,6 +19,8 @@ from tests.support.workflows.tallies import Tallies, tally
 #: Workers are started anew after so many rounds, with flush intervals of their own.
 ROUNDS_PER_CREW = 13
 WORKFLOWS_PER_ROUND = 4
+#: So many differences are told.
+MOST = 20
 #: Seconds after which everything must have been flushed.
 SETTLED = 10.0
 
@@ -88,7 +90,11 @@ def compare(crew: Crew, store: Store, what: str, unended: Collection[str] = ()) 
     try:
         wait_until(right, what, SETTLED)
     except AssertionError:
-        raise AssertionError("\n".join([what, *wrong])) from None
+        dropped = f"dropped: {dict(store.counters().dropped)}"
+        story = _story(
+            crew, next((fate for fate in fates.values() if wrong[0].startswith(fate.chord_id)), None)
+        )
+        raise AssertionError("\n".join([what, dropped, *wrong[:MOST], *story])) from None
     return fates
 
 
@@ -107,6 +113,21 @@ def compare_counters(store: Store, fates: dict[str, Fate]) -> None:
         wait_until(right, "counters are right", SETTLED)
     except AssertionError:
         raise AssertionError("\n".join(wrong)) from None
+
+
+def _story(crew: Crew, fate: Fate | None) -> list[str]:
+    """Return what the witnesses say of a chord, in order of time."""
+    if fate is None:
+        return []
+    ids = {*fate.header, *fate.steps}
+    said = [(message.at, message.told()) for message in crew.wiretap.messages if message.id in ids]
+    for event in crew.events():
+        if event["id"] in ids:
+            run = f"nesting {event['nesting']} retries {event['retries']} on {event['node']} {event['pid']}"
+            said.append(
+                (event["at"], f"{event['event']} {event.get('end', '')} {event['id']} {event['name']} {run}")
+            )
+    return [f"story of {fate}", *(f"{at:.4f} {text}" for at, text in sorted(said))]
 
 
 def _wrong(store: Store, fate: Fate, unended: Collection[str]) -> list[str]:

@@ -67,6 +67,25 @@ class Message:
         """The steps that follow, the next one last."""
         return self._body[2]["chain"] or []
 
+    def told(self) -> str:
+        """Return the message in a line, for a failed test."""
+        names = (
+            "id",
+            "task",
+            "group",
+            "group_index",
+            "retries",
+            "replaced_task_nesting",
+            "parent_id",
+            "chordwatch",
+        )
+        headers = " ".join(
+            f"{name}={self.headers[name]}" for name in names if self.headers.get(name) is not None
+        )
+        callback = self.chord["options"].get("task_id") if self.chord else None
+        chain = [f"{step['task']} {step['options'].get('task_id')}" for step in self.chain]
+        return f"{'copy' if self.copied else 'message'} {headers} does={self.plan.get('do')} {callback=} {chain=}"
+
     @property
     def _body(self) -> Any:
         return json.loads(base64.b64decode(self.raw["body"]))
