@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chordwatch.cli.tables import STYLES
-from chordwatch.cli.timeline import timeline
+from chordwatch.cli.timeline import span, timeline
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Chord, HeaderTask, Verdict
 from chordwatch.text import plain
@@ -84,10 +84,12 @@ def _fact_rows(sighting: Sighting, now: float) -> Iterator[tuple[str, str | Text
         yield "Sent by", f"task {plain(chord.parent_id)}"
     if chord.opened_at:
         yield "Published", f"{moment(chord.opened_at)} ({duration(now - chord.opened_at)} ago)"
-    if chord.progressed_at and not chord.opened_at:
-        yield "Last part", f"{moment(chord.progressed_at)} ({duration(now - chord.progressed_at)} ago)"
+    if chord.progressed_at and (chord.state == "open" if chord.instrumented else not chord.opened_at):
+        what = "Progress" if chord.instrumented else "Last part"
+        yield what, f"{moment(chord.progressed_at)} ({duration(now - chord.progressed_at)} ago)"
     if chord.finished_at:
-        yield "Finished", moment(chord.finished_at)
+        took = f" (after {span(chord.finished_at - chord.opened_at)})" if chord.opened_at else ""
+        yield "Finished", f"{moment(chord.finished_at)}{took}"
     if chord.evidence_expires_at:
         left = duration(chord.evidence_expires_at - now)
         yield "Evidence", f"expires {moment(chord.evidence_expires_at)} (in {left})"
@@ -139,18 +141,26 @@ def _header(sighting: Sighting, now: float) -> Iterator[RenderableType]:
     if not rows:
         yield Text("No header task is known: none is counted, and no message of one is left.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("INDEX", "TASK", "NAME", "STATE", "WHERE / ERROR"):
-        table.add_column(column, overflow="fold", no_wrap=column == "TASK")
-    for task in rows[:_ROWS]:
-        table.add_row(*(Text(cell) for cell in _cells(task, sighting.places.get(task.task_id or ""))))
-    yield table
+    yield _header_table(rows[:_ROWS], sighting)
     times = timeline(rows[:_ROWS], chord.callback, now) if chord.instrumented else None
     if times:
         yield Text()
         yield times
     if len(rows) > _ROWS:
         yield Text(f"… and {len(rows) - _ROWS:,} more; --format json has all.")
+
+
+def _header_table(rows: Sequence[HeaderTask], sighting: Sighting) -> Table:
+    cells = [_cells(task, sighting.places.get(task.task_id or "")) for task in rows]
+    titles = ["INDEX", "TASK", "NAME", "STATE", "WHERE / ERROR"]
+    if not any(where for *_, where in cells):
+        titles.pop()  # in a narrow terminal its room is better used for the names
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in titles:
+        table.add_column(column, overflow="fold", no_wrap=column == "TASK")
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row[: len(titles)]))
+    return table
 
 
 def _cells(task: HeaderTask, place: Place | None) -> tuple[str, str, str, str, str]:

@@ -89,7 +89,7 @@ def _moving(sighting: Sighting, line: Text, now: float, rate: float | None) -> I
     if rate:
         below.append(f" {rate:,.1f}/s")
     well = sighting.chord.health in ("ok", "waiting")
-    reason = waits_for(sighting, now=now) if well else why(sighting, now=now)
+    reason = waits_for(sighting, now=now, running_first=True) if well else why(sighting, now=now)
     yield below.append(f" {reason}", style="dim")
 
 

@@ -65,16 +65,24 @@ def _runs(task: HeaderTask, now: float) -> Iterator[tuple[str, ...]]:
 
 
 def _cells(title: str, run: Attempt, state: str | None, now: float) -> tuple[str, ...]:
-    waited = span(run.started_at - run.published_at) if run.started_at and run.published_at else ""
+    number = "" if run.started_at is None and run.finished_at is None else str(run.attempt + 1)
     return (
         title,
-        waited,
+        _waited(run, now),
         time_of_day(run.started_at, now),
         time_of_day(run.finished_at, now),
         _ran(run, now),
-        f"{run.attempt + 1} {state or ''}".strip(),
+        f"{number} {state or ''}".strip(),
         plain(run.worker or ""),
     )
+
+
+def _waited(run: Attempt, now: float) -> str:
+    if run.published_at is None:
+        return ""
+    if run.started_at is not None:
+        return span(run.started_at - run.published_at)
+    return "" if run.finished_at is not None else f"{span(now - run.published_at)} …"
 
 
 def _ran(run: Attempt, now: float) -> str:

@@ -17,7 +17,7 @@ from chordwatch.evidence.broker import BrokerReader
 from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, Message, TaskMeta
 from chordwatch.evidence.workers import TIMEOUT, WorkerReader
-from chordwatch.model import FINISHED, Chord
+from chordwatch.model import FINISHED, Chord, HeaderTask, MissingPart
 from chordwatch.recording.signatures import Body
 from chordwatch.store.protocol import RecordedChord
 from chordwatch.watch import family
@@ -304,7 +304,7 @@ def _unended(chord: Chord) -> set[str]:
 
 def _header_of(chord: Chord) -> tuple[tuple[str, int | None, str | None], ...]:
     """Return the tasks that are known by id; of a large header a list has those alone that are missing."""
-    tasks = (*chord.header, *chord.missing)
+    tasks: tuple[HeaderTask | MissingPart, ...] = (*chord.header, *chord.missing)
     return tuple((task.task_id, task.index, task.name) for task in tasks if task.task_id)
 
 

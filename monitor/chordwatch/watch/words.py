@@ -83,8 +83,11 @@ def unlocated(sighting: Sighting) -> int:
     return 0 if chord.state in FINISHED or chord.state == "planned" else max(0, missing - located)
 
 
-def waits_for(sighting: Sighting, *, now: float) -> str:
-    """Say where the parts are that this chord still waits for: `2 in queue low, 1 nowhere`."""
+def waits_for(sighting: Sighting, *, now: float, running_first: bool = False) -> str:
+    """Say where the parts are that this chord still waits for: `2 in queue low, 1 nowhere`.
+
+    With `running_first` what moves stands before what waits, where a line may be cut off.
+    """
     chord = sighting.chord
     if chord.state == "planned":
         return "the tasks before it; it is not sent yet"
@@ -95,7 +98,7 @@ def waits_for(sighting: Sighting, *, now: float) -> str:
         header = [place for task_id, place in sighting.places.items() if task_id != chord.callback.task_id]
         missing = len(chord.missing) if chord.size is None else chord.size - chord.counted
         unlocated = max(0, missing - len(header))
-        said = _grouped(header, unlocated, now=now)
+        said = _grouped(header, unlocated, now=now, first="active" if running_first else None)
     if callback and (complete or callback.kind not in {"nowhere", "unknown"}):
         said.append("the callback, " + _said_of([callback], now=now))
     elif complete:
@@ -120,7 +123,9 @@ def _clause(verdict: Verdict) -> str:
     return plain(verdict.summary, SENTENCE_LENGTH).rstrip(".")
 
 
-def _grouped(places: Sequence[Place], unlocated: int, *, now: float) -> list[str]:
+def _grouped(
+    places: Sequence[Place], unlocated: int, *, now: float, first: PlaceKind | None = None
+) -> list[str]:
     """Say how many tasks are where; a forged size can make `unlocated` any number."""
     by_kind: defaultdict[PlaceKind, list[Place]] = defaultdict(list)
     for place in places:
@@ -130,7 +135,7 @@ def _grouped(places: Sequence[Place], unlocated: int, *, now: float) -> list[str
         by_kind["unknown"], more = [Place(kind="unknown")], {"unknown": unlocated - 1}
     return [
         f"{len(by_kind[kind]) + more.get(kind, 0):,} {_said_of(by_kind[kind], now=now)}"
-        for kind in _PLACES
+        for kind in sorted(_PLACES, key=lambda kind: kind != first)
         if by_kind.get(kind)
     ]
 

@@ -8,6 +8,7 @@ import pytest
 
 from chordwatch.cli.detail import chord_detail
 from chordwatch.cli.timeline import span, time_of_day, timeline
+from chordwatch.evidence.facts import Place
 from chordwatch.model import Attempt, Callback
 from chordwatch.watch import Sighting
 from tests.unit.cli.rendered import NAMES, text_of
@@ -128,3 +129,33 @@ def test_a_recorded_chord_is_shown_with_its_timeline_and_another_without() -> No
     assert "WAITED" in shown
     assert at(-50) in shown
     assert "WAITED" not in text_of(chord_detail(Sighting(chord=open_chord()), NOW), 80)
+
+
+def test_a_task_that_waits_tells_for_how_long_it_has() -> None:
+    waiting = header_task(3, published_at=NOW - 7, state="published")
+
+    assert table(waiting) == [["3", "7.00 s …"]]
+    assert table(header_task(3, published_at=NOW - 7, finished_at=NOW, state="revoked"))[0] == [
+        "3",
+        at(0),
+        "1",
+    ]
+
+
+def test_a_recorded_chord_tells_its_progress_while_it_is_open_and_how_long_it_took() -> None:
+    still_open = text_of(chord_detail(Sighting(chord=recorded().chord), NOW))
+    over = recorded(state="succeeded", finished_at=NOW - 30)
+    finished = text_of(chord_detail(Sighting(chord=over.chord), NOW))
+
+    assert re.search(r"^Progress .* \(5 s ago\)", still_open, re.MULTILINE)
+    assert re.search(r"^Finished .* \(after 30\.00 s\)", finished, re.MULTILINE)
+    assert "Progress" not in finished
+
+
+def test_without_anything_to_say_of_places_their_column_is_left_out() -> None:
+    over = recorded(state="succeeded", header=(ran(0), ran(1)), counted=2, missing=())
+
+    assert "WHERE" not in text_of(chord_detail(Sighting(chord=over.chord), NOW))
+    assert "WHERE" in text_of(
+        chord_detail(Sighting(chord=recorded().chord, places={"h1": Place(kind="nowhere")}), NOW)
+    )

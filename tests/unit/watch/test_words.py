@@ -125,3 +125,19 @@ def test_a_verdict_on_some_parts_does_not_hide_those_that_were_not_located() -> 
 
     assert unlocated(seen) == 2
     assert why(seen, now=NOW).endswith("And 2 more not located.")
+
+
+def test_where_a_line_may_be_cut_what_runs_comes_first() -> None:
+    missing = tuple(MissingPart(index=n, task_id=f"h{n}") for n in (1, 2))
+    places = {"h1": Place(kind="queue", name="low"), "h2": Place(kind="active", name="w1@zoo")}
+    seen = Sighting(chord=open_chord(size=3, missing=missing), places=places)
+
+    assert waits_for(seen, now=NOW) == "1 in queue low, 1 running on w1@zoo"
+    assert waits_for(seen, now=NOW, running_first=True) == "1 running on w1@zoo, 1 in queue low"
+
+
+def test_a_planned_chord_waits_for_what_comes_before_it() -> None:
+    planned = Sighting(chord=open_chord(state="planned", size=3, counted=0))
+
+    assert why(planned, now=NOW) == "waits for: the tasks before it; it is not sent yet"
+    assert unlocated(planned) == 0
