@@ -6,6 +6,7 @@ import logging
 
 from celery._state import get_current_task
 
+from chordwatch.recording.marks import read_marks
 from chordwatch.recording.notes import parts_of
 from chordwatch.recording.records import Role
 
@@ -36,7 +37,10 @@ def _current() -> tuple[str, str, int | str]:
         parts = parts_of(running, running.get("chord"), running.get("chain"))
         if not parts:
             return _NONE
-        (chord_id, _), (role, _id, index, *_), _last = parts[-1]  # a callback's part is the last
+        marks = read_marks(running)
+        is_callback = marks and not marks[-1][1]
+        # A part of the header comes first, what it is to outer chords next, and whose callback it is itself last.
+        (chord_id, _), (role, _id, index, *_), _last = parts[-1] if is_callback else parts[0]
         name = _ROLES[role]
         return str(chord_id), name, index if name == "header" and isinstance(index, int) else ""
     except Exception:  # noqa: BLE001  # a log line of the host must not fail for our sake
