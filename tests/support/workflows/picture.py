@@ -55,7 +55,7 @@ def _differences(fate: Fate, chord: Chord, unended: Collection[str]) -> Iterator
 def _callback(step: Task, chord: Chord) -> Iterator[str]:
     if step.published:
         yield from _differs("callback's state", step.state, chord.callback.state)
-    if step.runs:
+    if step.runs and step.name != ACCUMULATE:
         yield from _differs("callback's attempt", step.runs[-1]["retries"], chord.callback.attempt)
         nodes = {run["node"] for run in step.runs}
         if chord.callback.worker not in nodes:
