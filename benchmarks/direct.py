@@ -116,7 +116,7 @@ def requests() -> Iterator[Request]:
                 message,
                 app=app,
                 hostname="direct@bench",
-                task=nothing,
+                task=app.tasks[nothing.name],
                 body=message.body,
                 headers=message.headers,
                 decoded=False,
@@ -161,19 +161,20 @@ def received(shape: str) -> Callable[[int], None]:
 def ran(shape: str) -> Callable[[int], None]:
     """Return what runs task number n, as far as its signals go; the tracer sends none that nobody receives."""
     publish(shape)
+    task = app.tasks[nothing.name]  # `nothing` itself is a proxy, which a worker never sees
     contexts = [context(request) for request in requests()]
 
     def one(number: int) -> None:
         request = contexts[number]
-        nothing.request_stack.push(request)
-        named = {"task_id": request.id, "task": nothing, "args": request.args, "kwargs": request.kwargs}
+        task.request_stack.push(request)
+        named = {"task_id": request.id, "task": task, "args": request.args, "kwargs": request.kwargs}
         if signals.task_prerun.receivers:
-            signals.task_prerun.send(sender=nothing, **named)
+            signals.task_prerun.send(sender=task, **named)
         if signals.task_success.receivers:
-            signals.task_success.send(sender=nothing, result=None, runtime=0.0)
+            signals.task_success.send(sender=task, result=None, runtime=0.0)
         if signals.task_postrun.receivers:
-            signals.task_postrun.send(sender=nothing, **named, retval=None, state="SUCCESS")
-        nothing.request_stack.pop()
+            signals.task_postrun.send(sender=task, **named, retval=None, state="SUCCESS")
+        task.request_stack.pop()
 
     return one
 
