@@ -1,4 +1,4 @@
-"""Real workers of every pool beat while they compute, say what they do, and say goodbye."""
+"""Real workers beat while they compute, say what they do, and say goodbye."""
 
 from __future__ import annotations
 
@@ -83,10 +83,8 @@ def heart(redis: RedisServer, processes: Processes) -> Any:
     heart.close()
 
 
-POOLS = ["prefork", "solo", "threads", "gevent", "eventlet"]
-
-
-@pytest.mark.parametrize("pool", POOLS)
+# Every pool is tested in test_liveness_in_the_store.py; here the gaps between the beats are looked at.
+@pytest.mark.parametrize("pool", ["solo", "gevent"])
 def test_a_worker_that_computes_goes_on_beating_until_its_goodbye(heart: Heart, pool: str) -> None:
     process = heart.worker(pool)
     first = heart.last_where(lambda _: True, "a first heartbeat")
