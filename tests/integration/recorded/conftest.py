@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ PUBLISH = """
 import sys, json, project
 from celery import chord
 header = [project.work.s(float(sys.argv[2])) for _ in range(int(sys.argv[1]))]
+header += [project.stumble.s() for _ in range(int(sys.argv[3]))]
 result = chord(header, project.total.s()).apply_async()
 print(json.dumps([result.parent.id, result.id, [part.id for part in result.parent.results]]))
 """
@@ -25,18 +27,19 @@ print(json.dumps([result.parent.id, result.id, [part.id for part in result.paren
 class Installation:
     """The project with its worker and the ways to look at it."""
 
-    def __init__(self, redis: RedisServer, processes: Processes) -> None:
-        self.redis, self._processes = redis, processes
+    def __init__(self, redis: RedisServer, processes: Processes, **environment: str) -> None:
+        self.redis, self.processes = redis, processes
         self._notes = processes.folder / "notes"
         self.environment = clean_environment(
             PROJECT_BROKER=redis.url(0),
             PROJECT_BACKEND=redis.url(1),
             PROJECT_NOTES=str(self._notes),
             C_FORCE_ROOT="1",
+            **environment,
         )
 
-    def worker(self, concurrency: int) -> None:
-        """Start a worker and wait until it is ready."""
+    def worker(self, concurrency: int) -> subprocess.Popen[bytes]:
+        """Start a worker; return it when it is ready."""
         options = (
             "-n",
             "w1@here",
@@ -47,14 +50,25 @@ class Installation:
             "-l",
             "INFO",
         )
-        self._processes.start(
+        worker = self.processes.start(
             "worker", *celery("-A", "project", "worker", *options), cwd=HERE, env=self.environment
         )
-        wait_until(lambda: " ready." in self._processes.log("worker"), "the worker is ready")
+        wait_until(lambda: " ready." in self.processes.log("worker"), "the worker is ready")
+        return worker
 
-    def publish(self, number: int, seconds: float) -> tuple[str, str, list[str]]:
-        """Send a chord of `number` tasks; return its group id, the callback's id, and the header's ids."""
-        done = run(sys.executable, "-c", PUBLISH, str(number), str(seconds), cwd=HERE, env=self.environment)
+    def publish(self, number: int, seconds: float, retried: int = 0) -> tuple[str, str, list[str]]:
+        """Send a chord of `number` tasks, and of `retried` that are retried once.
+
+        Return its group id, the callback's id, and the header's ids.
+        """
+        done = run(
+            sys.executable,
+            "-c",
+            PUBLISH,
+            *map(str, (number, seconds, retried)),
+            cwd=HERE,
+            env=self.environment,
+        )
         assert done.returncode == 0, done.stderr
         chord_id, callback_id, header = json.loads(done.stdout)
         return chord_id, callback_id, header

@@ -29,6 +29,13 @@ def work(self: Any, seconds: float) -> float:
     return seconds
 
 
+@app.task(bind=True)
+def stumble(self: Any) -> int:
+    if self.request.retries == 0:
+        raise self.retry(countdown=0, max_retries=1)
+    return 1
+
+
 @app.task
 def total(parts: list[float]) -> float:
     return sum(parts)
