@@ -15,6 +15,8 @@ from chordwatch.errors import UnreachableError
 
 _TIMEOUT_SECONDS = 5.0
 _SENTINEL_PORT = 26379
+#: What Redis says to a script while it cannot write, full or a replica as it is.
+_PASSING = ("OOM", "NOPERM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
 
 
 def connect(url: str, *, client_name: str, options: Mapping[str, Any] | None = None) -> redis.Redis:
@@ -84,6 +86,7 @@ def reaching(url: str) -> Iterator[None]:
 
     Raises:
         UnreachableError: it does not answer, or refuses a login or a command.
+        ValueError: our script failed on what it was given.
     """
     try:
         yield
@@ -93,6 +96,10 @@ def reaching(url: str) -> Iterator[None]:
         ) from exc
     except redis.exceptions.NoPermissionError as exc:
         raise UnreachableError(f"The store at {url} refuses a command that it needs: {exc}.") from exc
+    except redis.exceptions.ResponseError as exc:
+        if "user_script" in str(exc) and not any(word in str(exc) for word in _PASSING):
+            raise ValueError(f"The store's script failed: {exc}") from exc
+        raise UnreachableError(f"The store at {url} refuses a command: {exc}.") from exc
     except (redis.exceptions.RedisError, OSError) as exc:
         raise UnreachableError(
             f"The store at {url} does not answer ({type(exc).__name__}); check that it runs there and the URL."

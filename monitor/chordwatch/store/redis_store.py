@@ -78,7 +78,12 @@ class RedisStore:
         )
 
     def apply(self, batch: bytes) -> None:
-        """Apply one batch of records. Applying it again changes nothing."""
+        """Apply one batch of records. Applying it again changes nothing.
+
+        Raises:
+            UnreachableError: Redis does not answer or refuses to write; the batch may be sent again.
+            ValueError: the batch itself cannot be applied.
+        """
         with reaching(self._shown):
             if self._run(batch) == _UNREADABLE and (older := _older_format(batch)):
                 self._run(older)

@@ -5,17 +5,39 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-_APPLY = ("codec", "names", "counts", "rows", "tasks", "chords", "index", "sweep", "apply")
+_ALWAYS = ("codec", "names", "counts", "rows", "chords", "index", "apply")
+#: Redis runs a script's definitions at every call, so what few calls need is defined only when it is asked for.
+_SELDOM = ("segments", "tasks", "sweep")
+_PARTS = """
+local lib = {{}}
+local function define()
+  setmetatable(lib, nil)
+{seldom}
+end
+setmetatable(lib, {{__index = function(_, name)
+  define()
+  return lib[name]
+end}})
+{always}
+return lib.apply()
+"""
 
 
 @cache
 def apply_script() -> str:
-    """Return the script that applies a batch."""
-    folder = files(__package__) / "lua"
-    return "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in _APPLY)
+    """Return the script that applies a batch. Each part is a function of `lib`, where it finds and leaves names."""
+    return _PARTS.format(seldom=_parts(_SELDOM), always=_parts(_ALWAYS))
 
 
 @cache
 def beat_script() -> str:
     """Return the script that notes a heartbeat."""
-    return (files(__package__) / "lua" / "beat.lua").read_text(encoding="utf-8")
+    return _source("beat")
+
+
+def _parts(names: tuple[str, ...]) -> str:
+    return "\n".join(f"do local part = function(...)\n{_source(name)}end part(lib) end" for name in names)
+
+
+def _source(name: str) -> str:
+    return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")

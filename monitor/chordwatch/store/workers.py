@@ -35,9 +35,9 @@ def read_worker(fields: Mapping[bytes, bytes]) -> WorkerRecord | None:
     """Return the worker that a hash tells of, None where it is not as this version writes it."""
     try:
         told: dict[str, Any] = json.loads(fields[b"told"])
-        lists = {name: tuple(map(str, told.pop(name))) for name in ("queues", "active", "reserved")}
+        told |= {name: tuple(map(str, told[name])) for name in ("queues", "active", "reserved")}
         return WorkerRecord(
-            heartbeat=Heartbeat(**told, **lists),
+            heartbeat=Heartbeat(**told),
             first_beat_at=float(fields[b"first"]),
             last_beat_at=float(fields[b"last"]),
             gone=fields[b"gone"] == b"1",

@@ -4,18 +4,24 @@
 -- bytes, the histograms' bounds in seconds (msgpack). Returns 1; 0 for a batch that was applied before; -1 when it cannot
 -- be read: Redis knows no binary strings in msgpack, only the older raw ones.
 
+local lib = ...
+local call, clock, drop, dropped, load_chord = lib.call, lib.clock, lib.drop, lib.dropped, lib.load_chord
+local ms, new_chord, now, prefix, read = lib.ms, lib.new_chord, lib.now, lib.prefix, lib.read
+local touched, finished_retention, load_meta = lib.touched, lib.finished_retention, lib.load_meta
+local register, save_meta, segments, save_counts = lib.register, lib.save_meta, lib.segments, lib.save_counts
+local merge_facts, merge_record, work_out = lib.merge_facts, lib.merge_record, lib.work_out
+local TIME_LENGTH, reindex, seconds, write_chord = lib.TIME_LENGTH, lib.reindex, lib.seconds, lib.write_chord
+
 local BATCH_VERSION, MAX_UNSURE = 1, 100
+local packed_now = struct.pack('>I6', now)
 local KEEP_SHARED, KEEP_SEQUENCE = 30 * 86400, 86400
 
-local function apply_to(c, records)
-  local before = {state = c.state, progressed = c.progressed, opened = c.opened, label = c.label}
-  return function(facts)
-    merge_facts(c, facts)
-    for _, record in ipairs(records) do merge_record(c, record) end
-    c.state = (work_out(c))
-    reindex(c, before)
-    write_chord(c)
-  end
+local function apply_to(c, facts, records)
+  if next(facts) ~= nil then merge_facts(c, facts) end
+  for at = 1, #records do merge_record(c, records[at]) end
+  c.state = work_out(c)
+  reindex(c)
+  write_chord(c)
 end
 
 local function first_time(records)
@@ -30,7 +36,7 @@ end
 -- Records of which the sender cannot tell whether the group is a chord's wait for somebody who can.
 local function keep_unsure(gid, records)
   local key = prefix .. 'u:' .. gid
-  if call('RPUSH', key, cmsgpack.pack({node or false, strings, records})) > MAX_UNSURE then call('LPOP', key) end
+  if call('RPUSH', key, cmsgpack.pack({lib.node or false, lib.strings, records})) > MAX_UNSURE then call('LPOP', key) end
   call('PEXPIRE', key, string.format('%d', finished_retention))
 end
 
@@ -44,20 +50,18 @@ local function apply_chord(entry)
     register(c)
     waiting = call('LRANGE', prefix .. 'u:' .. gid, 0, -1)
   end
-  c.extra_before = c.is_new and 0 or c.extra
-  apply_to(c, records)(facts)
+  apply_to(c, facts, records)
   if waiting and #waiting > 0 then
     call('DEL', prefix .. 'u:' .. gid)
-    local own_node, own_strings = node, strings
+    local own_node, own_strings = lib.node, lib.strings
     for _, unsure in ipairs(waiting) do
       local told = cmsgpack.unpack(unsure)
-      node, strings = told[1] or nil, told[2]
-      for _, segment in pairs(segments) do segment.numbers = {} end
-      local again = load_chord(gid)
-      again.extra_before = again.extra
-      apply_to(again, told[3])({})
+      lib.node, lib.strings = told[1], told[2]
+      lib.forget_strings()
+      apply_to(load_chord(gid), {}, told[3])
     end
-    node, strings = own_node, own_strings
+    lib.forget_strings()
+    lib.node, lib.strings = own_node, own_strings
   end
 end
 
@@ -66,15 +70,33 @@ local function apply_batch(batch)
   local boot_key = prefix .. 'p:' .. batch[2]
   local applied = tonumber(call('GET', boot_key)) or 0
   if batch[3] <= applied then return 0 end
-  node, strings = batch[4], batch[6]
+  lib.node, lib.strings = batch[4] or false, batch[6]
   for reason, lost in pairs(batch[5]) do dropped[reason] = (dropped[reason] or 0) + lost end
   for _, entry in ipairs(batch[7]) do
     local ok = pcall(apply_chord, entry)
-    if fatal then error(fatal) end
+    if lib.fatal then error(lib.fatal) end
     if not ok then drop('corrupt') end
   end
   call('SET', boot_key, string.format('%d', batch[3]), 'EX', KEEP_SEQUENCE)
   return 1
+end
+
+-- Settle and forget a few chords whose time has come. Without a batch there is time to look further.
+local function sweep(chords)
+  local limit = math.max(10, 2 * chords)
+  if #read('ZRANGEBYSCORE', 'settle', '-inf', seconds(now), 'LIMIT', 0, 1) > 0 then lib.settle(limit) end
+  for _, list in ipairs({'finished', 'summary'}) do
+    local entry = read('LINDEX', list, 0)
+    if entry and string.sub(entry, -TIME_LENGTH) <= packed_now then lib.forget_due(list, limit) end
+  end
+  if chords == 0 then
+    lib.probe_open(10)
+    lib.forget_segments()
+  elseif clock[2] % 8 == 0 then
+    lib.probe_open(4)
+  end
+  if lib.meta.bytes > tonumber(ARGV[4]) then lib.evict() end
+  if lib.meta.chords == 0 and next(segments) == nil then lib.meta.bytes = 0 end
 end
 
 local function apply()
@@ -86,10 +108,8 @@ local function apply()
   sweep(batch and type(batch[7]) == 'table' and #batch[7] or 0)
   save_counts()
   save_meta()
-  redis.call('SADD', KEYS[2], BATCH_VERSION)
-  redis.call('EXPIRE', KEYS[2], KEEP_SHARED)
   for name in pairs(touched) do redis.call('EXPIRE', prefix .. name, KEEP_SHARED) end
   return done
 end
 
-return apply()
+lib.apply = apply

@@ -1,5 +1,18 @@
 -- Chords: facts and records are merged, and the state is worked out anew from all of them.
 
+local lib = ...
+local WON_BIT, MAX_AHEAD, ACTIVE, CALLBACK = lib.WON_BIT, lib.MAX_AHEAD, lib.ACTIVE, lib.CALLBACK
+local CALLED, COUNTED, DETAIL, DROPPED, DYNAMIC = lib.CALLED, lib.COUNTED, lib.DETAIL, lib.DROPPED, lib.DYNAMIC
+local ELSEWHERE, ENDED, ETA, EXPECTED, FAILED = lib.ELSEWHERE, lib.ENDED, lib.ETA, lib.EXPECTED, lib.FAILED
+local HEADER, LOOSE, LOST, OPEN, PLANNED = lib.HEADER, lib.LOOSE, lib.LOST, lib.OPEN, lib.PLANNED
+local PUBLISHED, REVOKED, SUCCEEDED, WON, band = lib.PUBLISHED, lib.REVOKED, lib.SUCCEEDED, lib.WON, lib.band
+local bor, cold, cut, has, ms, now, set = lib.bor, lib.cold, lib.cut, lib.has, lib.ms, lib.now, lib.set
+local index_id, number_of, string_number = lib.index_id, lib.number_of, lib.string_number
+local count_waiting, note, MAX_INDEX, MAX_TIME = lib.count_waiting, lib.note, lib.MAX_INDEX, lib.MAX_TIME
+local merge_row, row_at, touch = lib.merge_row, lib.row_at, lib.touch
+
+-- The batch's node, as a place among its strings.
+local NODE = -1
 local MAX_CALLBACK_TASKS, MAX_ERRBACKS = 64, 64
 local NO_UUID = '^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$'
 
@@ -12,6 +25,7 @@ end
 local function set_label(c, text)
   if c.label ~= 0 or not text then return end
   c.label = number_of(c, text)
+  c.reopened = true
   if c.label ~= 0 then count_waiting(c) end
 end
 
@@ -42,9 +56,7 @@ local function merge_errbacks(c, facts, told)
 end
 
 local function merge_facts(c, told)
-  if next(told) == nil then return end
   local facts = cold(c)
-  c.cold_changed = true
   if told.c then merge_callback(c, facts, told.c) end
   if told.e then merge_errbacks(c, facts, told.e) end
   if told.n then c.size = math.max(c.size, math.min(told.n, 1e9) + 1) end
@@ -57,10 +69,10 @@ local function merge_facts(c, told)
 end
 
 -- Return the task of a row that is only a sign; it may have been lost.
-local function elsewhere(c, id, row)
-  local task = load_task(c, id)
+local function elsewhere(c, id, index, row)
+  local task = lib.load_task(c, id)
   if not task then
-    task = new_task(HEADER, row.index)
+    task = lib.new_task(HEADER, index)
     task.f = band(row.flags, COUNTED + DYNAMIC)
     c.details[id] = task
   end
@@ -70,22 +82,22 @@ end
 -- Return the row or the task in full that a record of the header belongs to; a new one when there is none.
 local function locate(c, id, index)
   local row
-  if index and #id == 16 and index >= 0 and index < MAX_INDEX and index == floor(index) then
-    row = row_at(c, index)
+  if index and #id == 16 and index >= 0 and index < MAX_INDEX and index % 1 == 0 then
+    row = c.rows[index] or row_at(c, index)
     if row.id == id then
-      return row, band(row.flags, ELSEWHERE) ~= 0 and elsewhere(c, id, row) or nil
+      return row, row.flags >= ELSEWHERE and elsewhere(c, id, index, row) or nil
     end
-    if not row.id and not (has(c, LOOSE) and load_task(c, id)) then
+    if not row.id and not (has(c, LOOSE) and lib.load_task(c, id)) then
       row.id = id
-      c.top = math.max(c.top, index + 1)
+      if index >= c.top then c.top = index + 1 end
       index_id(c, id)
       return row
     end
     row = nil
   end
-  local task = load_task(c, id)
+  local task = lib.load_task(c, id)
   if not task then
-    task = new_task(HEADER, index)
+    task = lib.new_task(HEADER, index)
     c.details[id] = task
     set(c, LOOSE)
     index_id(c, id)
@@ -95,7 +107,7 @@ end
 
 local function standing(row, task)
   if task then return band(task.f, COUNTED) ~= 0, band(task.f, WON_BIT) ~= 0 end
-  return band(row.flags, COUNTED) ~= 0, row.flags % 8 == SUCCEEDED
+  return row.flags % 16 >= COUNTED, row.flags % 8 == SUCCEEDED
 end
 
 local function add_dynamic(c, row, task)
@@ -114,47 +126,51 @@ local function merge_header(c, r, at, started, worker)
   local fits, event, began = false, nil, nil
   if not task then
     fits, event, began = merge_row(c, row, r, at, started, name, queue, worker)
-    row.changed = true
+    touch(c, r[4])
     if not fits then
-      task = task_of_row(c, row)
+      task = lib.task_of_row(c, row, r[4])
+      c.details = c.details or {}
       c.details[id] = task
     end
   end
   if task then
-    event, began = merge_task(c, task, r, at, started, name, queue, worker)
+    event, began = lib.merge_task(c, task, r, at, started, name, queue, worker)
     task.changed = true
     set(c, DETAIL)
     if row and r[12] then
-      row.flags, row.f, row.changed = bor(row.flags, COUNTED), math.max(0, math.min(at - c.base + 1, MAX_TIME)), true
+      row.flags, row.f = bor(row.flags, COUNTED), math.max(0, math.min(at - c.base + 1, MAX_TIME))
+      touch(c, r[4])
     end
   end
   if r[16] then add_dynamic(c, row, task) end
   if event then note(c, HEADER, name, event) end
   if began then note(c, HEADER, name, began) end
-  local counted, won = standing(row, task)
-  if counted and not was_counted then c.counted = c.counted + 1 end
-  c.failed = c.failed + ((counted and not won) and 1 or 0) - ((was_counted and not had_won) and 1 or 0)
-  if r[12] then c.last = math.max(c.last, at) end
+  if r[12] then
+    local counted, won = standing(row, task)
+    if counted and not was_counted then c.counted = c.counted + 1 end
+    if counted and not won then c.failed = c.failed + 1 end
+    if was_counted and not had_won then c.failed = c.failed - 1 end
+    if at > c.last then c.last = at end
+  end
   local first = kind == ENDED and started or kind ~= EXPECTED and kind ~= ENDED and at
-  if first and (c.opened == 0 or first < c.opened) then c.opened = first end
+  if first and (c.opened == 0 or first < c.opened) then c.opened, c.reopened = first, true end
 end
 
 -- Merge a record of a callback or an errback; they are few and stay with the chord's facts.
 local function merge_other(c, r, at, started, worker)
   local facts, id, role = cold(c), r[3], r[2]
-  c.cold_changed = true
   facts.b = facts.b or {}
   local task = facts.b[id]
   if not task then
     local many = 0
     for _ in pairs(facts.b) do many = many + 1 end
     if many >= MAX_CALLBACK_TASKS + MAX_ERRBACKS then return end
-    task = new_task(role, nil)
+    task = lib.new_task(role, nil)
     facts.b[id] = task
     if role == CALLBACK and not (facts.c and facts.c[1] == id) then index_id(c, id) end
   end
   local name, queue = string_number(c, r[8]), string_number(c, r[9])
-  local event, began = merge_task(c, task, r, at, started, name, queue, worker)
+  local event, began = lib.merge_task(c, task, r, at, started, name, queue, worker)
   if role ~= CALLBACK then return end
   set(c, CALLED)
   if event then note(c, CALLBACK, name, event) end
@@ -163,16 +179,19 @@ end
 
 local function merge_record(c, r)
   local at, started = ms(r[7]), r[11] and ms(r[11])
-  c.progressed = math.max(c.progressed, math.min(at, now + 1000))
-  if r[1] ~= EXPECTED then set(c, ACTIVE) end
+  if at > c.progressed then c.progressed = at < now + 1000 and at or math.max(c.progressed, now + 1000) end
+  if c.flags % 2 == 0 and r[1] ~= EXPECTED then set(c, ACTIVE) end
   if r[15] then
     local facts = cold(c)
     set(c, ETA)
-    facts.y, c.cold_changed = math.max(facts.y or 0, math.min(ms(r[15]), now + MAX_AHEAD)), true
+    facts.y = math.max(facts.y or 0, math.min(ms(r[15]), now + MAX_AHEAD))
   end
-  local worker = r[1] > PUBLISHED and number_of(c, node) or 0
+  local worker = 0
+  if r[1] > PUBLISHED then
+    worker = string_number(c, NODE)
+  end
   if r[2] ~= HEADER then return merge_other(c, r, at, started, worker) end
-  if not has(c, DROPPED) then merge_header(c, r, at, started, worker) end
+  if c.flags % (2 * DROPPED) < DROPPED then merge_header(c, r, at, started, worker) end
 end
 
 -- Return how the last attempt of a task stands: its end (nil while it goes on), when, and whether nothing follows.
@@ -209,3 +228,5 @@ local function work_out(c)
   if complete and c.failed > 0 then return LOST, c.last end
   return has(c, ACTIVE) and OPEN or PLANNED, 0
 end
+
+lib.merge_facts, lib.merge_record, lib.work_out = merge_facts, merge_record, work_out

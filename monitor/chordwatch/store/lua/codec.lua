@@ -3,6 +3,8 @@
 -- This part: bytes to tables and back. Layouts are those of rows.py, which reads what is written here.
 -- Times are Unix milliseconds. In a row they count from the chord's base, plus 1, so that 0 means unset.
 
+local lib = ...
+
 local HEAD, HEAD_VERSION = '>BI6I4I4I4I4I6I6I6I4I4I4I2I2I2BI4I4BBI4', 1
 local NO_ID = string.rep('\0', 16)
 local ROW = {[3] = '>c16BBBI3I3I3I3', [4] = '>c16BBBI4I4I4I4'}
@@ -13,6 +15,9 @@ local CUT = 200
 local SUCCEEDED, FAILED, RETRYING, REVOKED = 1, 2, 3, 4
 local PLANNED, OPEN, WON, LOST = 0, 1, 2, 3
 local HEADER, CALLBACK = 0, 1
+-- A bit of a task in full: it was counted with a success.
+local WON_BIT = 1
+local MAX_AHEAD = 400 * 86400000
 local EXPECTED, PUBLISHED, RECEIVED, STARTED_KIND, ENDED = 0, 1, 2, 3, 4
 
 -- Bits of a row: the end in the lowest three, then these.
@@ -24,7 +29,6 @@ local prefix = string.sub(KEYS[1], 1, -2)
 local floor, band, bor = math.floor, bit.band, bit.bor
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + floor(clock[2] / 1000)
-local fatal
 local dropped = {}
 local touched = {}
 
@@ -37,8 +41,8 @@ local function call(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) == 'table' and reply.err then
     if not string.find(reply.err, 'WRONGTYPE', 1, true) and not string.find(reply.err, 'not an integer', 1, true) then
-      fatal = reply.err
-      error(fatal)
+      lib.fatal = reply.err
+      error(lib.fatal)
     end
     redis.call('DEL', key)
     drop('corrupt')
@@ -53,9 +57,16 @@ local function shared(command, name, ...)
   return call(command, prefix .. name, ...)
 end
 
+-- Run a reading command on such a key.
+local function read(command, name, ...)
+  return call(command, prefix .. name, ...)
+end
+
+-- Arithmetic instead of math.floor and bit.band where every record passes: a call costs more than the rest.
 local function ms(seconds)
-  if type(seconds) ~= 'number' or not (seconds >= 0 and seconds < 1e11) then error('not a time') end
-  return floor(seconds * 1000 + 0.5)
+  if not (seconds >= 0 and seconds < 1e11) then error('not a time') end
+  local time = seconds * 1000 + 0.5
+  return time - time % 1
 end
 
 -- Cut text to so many characters of UTF-8, surrogates included.
@@ -77,34 +88,44 @@ local function has(chord, flag) return band(chord.flags, flag) ~= 0 end
 local function set(chord, flag) chord.flags = bor(chord.flags, flag) end
 local function clear(chord, flag) chord.flags = band(chord.flags, bit.bnot(flag)) end
 
-local function new_chord(gid, first)
+-- Return a chord with everything unset. At most 32 fields, in one constructor: Lua then allocates the table once.
+-- `cold` is msgpack until somebody asks for it; `low` and `high` are the first and last index of `rows`.
+local function chord(gid, base, page)
   return {
-    gid = gid, base = floor(first / 1000) * 1000 - 1000000, size = 0, added = 0, counted = 0, failed = 0, opened = 0, last = 0,
-    progressed = 0, touched = 0, segment = 0, look = 0, number = 0, label = 0, flags = 0, state = PLANNED, top = 0, extra = 0,
-    pairs = '', workers = '', cold = {}, cold_changed = true, page = '\3', old_length = 0, rows = {}, pages = {},
-    details = {}, changed = {}, is_new = true,
+    gid = gid, base = base, size = 0, added = 0, counted = 0, failed = 0, opened = 0, last = 0, progressed = 0,
+    touched = 0, segment = 0, look = 0, number = 0, label = 0, flags = 0, state = PLANNED, top = 0, extra = 0,
+    pairs = '', workers = '', page = page, cold = '', rows = {}, low = false, high = false,
+    bytes_before = 0, old_state = PLANNED, old_progressed = 0,
   }
 end
 
+local function new_chord(gid, first)
+  local c = chord(gid, floor(first / 1000) * 1000 - 1000000, '\3')
+  c.cold = {}
+  return c
+end
+
 local function decode_chord(gid, value)
-  local c = {gid = gid, rows = {}, pages = {}, details = {}, changed = {}, old_length = #value}
+  local c = chord(gid, 0, '')
   local version, pairs_count, workers_count, cold_length, at
   version, c.base, c.size, c.added, c.counted, c.failed, c.opened, c.last, c.progressed, c.touched, c.segment, c.look,
-    c.number, c.label, c.flags, c.state, c.top, c.extra, pairs_count, workers_count, cold_length, at = struct.unpack(HEAD, value)
+    c.number, c.label, c.flags, c.state, c.top, c.extra, pairs_count, workers_count, cold_length,
+    at = struct.unpack(HEAD, value)
   local workers_at = at + 4 * pairs_count
   local cold_at = workers_at + 2 * workers_count
   local page_at = cold_at + cold_length
   if version ~= HEAD_VERSION or page_at > #value then error('not a chord') end
   c.pairs = string.sub(value, at, workers_at - 1)
   c.workers = string.sub(value, workers_at, cold_at - 1)
-  c.raw_cold = string.sub(value, cold_at, page_at - 1)
+  c.cold = string.sub(value, cold_at, page_at - 1)
   c.page = string.sub(value, page_at)
+  c.bytes_before, c.old_state, c.old_progressed = #value + c.extra, c.state, c.progressed
   return c
 end
 
 local function encode_chord(c)
-  local cold = c.raw_cold
-  if c.cold_changed then cold = cmsgpack.pack(c.cold) end
+  local cold = c.cold
+  if type(cold) == 'table' then cold = cmsgpack.pack(cold) end
   local head = struct.pack(HEAD, HEAD_VERSION, c.base, c.size, c.added, c.counted, c.failed, c.opened, c.last, c.progressed,
     floor(now / 1000), c.segment, c.look, c.number, c.label, c.flags, c.state, c.top, c.extra, #c.pairs / 4, #c.workers / 2, #cold)
   return head .. c.pairs .. c.workers .. cold .. c.page
@@ -112,7 +133,7 @@ end
 
 -- The facts that are seldom needed stay packed until then.
 local function cold(c)
-  if not c.cold then c.cold = cmsgpack.unpack(c.raw_cold) end
+  if type(c.cold) == 'string' then c.cold = cmsgpack.unpack(c.cold) end
   return c.cold
 end
 
@@ -126,3 +147,16 @@ local function load_chord(gid)
   drop('corrupt')
   return nil
 end
+
+lib.ACTIVE, lib.CALLBACK, lib.CALLED, lib.COUNTED, lib.DETAIL = ACTIVE, CALLBACK, CALLED, COUNTED, DETAIL
+lib.DROPPED, lib.DYNAMIC, lib.ELSEWHERE, lib.ENDED, lib.ETA = DROPPED, DYNAMIC, ELSEWHERE, ENDED, ETA
+lib.EXPECTED, lib.FAILED, lib.HEADER, lib.INDEXED, lib.LAST = EXPECTED, FAILED, HEADER, INDEXED, LAST
+lib.LOOSE, lib.LOST, lib.NAMED, lib.NO_ID, lib.OPEN, lib.PAGE_ROWS = LOOSE, LOST, NAMED, NO_ID, OPEN, PAGE_ROWS
+lib.PLANNED, lib.PUBLISHED, lib.RECEIVED, lib.RETRYING = PLANNED, PUBLISHED, RECEIVED, RETRYING
+lib.REVOKED, lib.ROW, lib.ROW_SIZE, lib.SETTLED, lib.STARTED = REVOKED, ROW, ROW_SIZE, SETTLED, STARTED
+lib.STARTED_KIND, lib.SUCCEEDED, lib.WON, lib.band, lib.bor = STARTED_KIND, SUCCEEDED, WON, band, bor
+lib.call, lib.chord_key, lib.clear, lib.clock, lib.cold, lib.cut = call, chord_key, clear, clock, cold, cut
+lib.detail_key, lib.drop, lib.dropped, lib.encode_chord = detail_key, drop, dropped, encode_chord
+lib.floor, lib.has, lib.load_chord, lib.ms, lib.new_chord, lib.now = floor, has, load_chord, ms, new_chord, now
+lib.prefix, lib.read, lib.set, lib.shared, lib.touched, lib.WON_BIT = prefix, read, set, shared, touched, WON_BIT
+lib.MAX_AHEAD, lib.fatal = MAX_AHEAD, false

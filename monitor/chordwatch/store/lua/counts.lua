@@ -1,6 +1,10 @@
 -- Counters and histograms: gathered during a call, written once at its end into the hash `k`.
 -- A field is the msgpack of its labels. What a chord counts before its callback is known waits in the chord.
 
+local lib = ...
+local RETRYING, cold, dropped, floor, read = lib.RETRYING, lib.cold, lib.dropped, lib.floor, lib.read
+local shared, text_of = lib.shared, lib.text_of
+
 local MAX_CALLBACKS, MAX_NAMES = 200, 1000
 local EVENTS = {[1] = 'succeeded', [2] = 'failed', [3] = 'retried', [4] = 'revoked', [5] = 'rejected'}
 local PUBLISHED_EVENT, STARTED_EVENT = 8, 9
@@ -20,8 +24,8 @@ local function limited(set_name, limit, text)
   local known = known_names[key]
   if not known then
     known = text
-    if shared('SISMEMBER', set_name, text) == 0 then
-      if shared('SCARD', set_name) < limit then shared('SADD', set_name, text) else known = 'other' end
+    if read('SISMEMBER', set_name, text) == 0 then
+      if read('SCARD', set_name) < limit then shared('SADD', set_name, text) else known = 'other' end
     end
     known_names[key] = known
   end
@@ -38,7 +42,7 @@ local function note(c, role, name, event)
   local code = (name * 2 + role) * 16 + event
   if c.label == 0 then
     local facts = cold(c)
-    facts.u, c.cold_changed = facts.u or {}, true
+    facts.u = facts.u or {}
     facts.u[tostring(code)] = (facts.u[tostring(code)] or 0) + 1
     return
   end
@@ -77,24 +81,14 @@ local function count_waiting(c)
       count_code(c, callback, tonumber(code), amount)
     end
   end
-  facts.u, c.cold_changed = nil, true
+  facts.u = nil
 end
 
 local function count_started(c)
   if c.label ~= 0 then return count(1, 's', callback_label(c)) end
   local facts = cold(c)
-  facts.u, c.cold_changed = facts.u or {}, true
+  facts.u = facts.u or {}
   facts.u.started = 1
-end
-
--- Observe a span of milliseconds; a negative one counts as 0, because clocks differ.
-local function observe(histogram, callback, span)
-  local bounds = cmsgpack.unpack(ARGV[5])
-  span = math.max(span, 0)
-  local bucket = 0
-  while bounds[bucket + 1] and span > bounds[bucket + 1] * 1000 do bucket = bucket + 1 end
-  count(1, 'b', histogram, callback, bucket)
-  count(span, 'm', histogram, callback)
 end
 
 local function save_counts()
@@ -108,3 +102,7 @@ local function save_counts()
   for reason, amount in pairs(dropped) do count(amount, 'x', reason) end
   for field, amount in pairs(counts) do shared('HINCRBY', 'k', field, string.format('%d', amount)) end
 end
+
+lib.PUBLISHED_EVENT, lib.STARTED_EVENT, lib.callback_label = PUBLISHED_EVENT, STARTED_EVENT, callback_label
+lib.count, lib.count_started, lib.count_waiting, lib.note = count, count_started, count_waiting, note
+lib.save_counts = save_counts

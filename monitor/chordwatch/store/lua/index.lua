@@ -1,6 +1,14 @@
 -- Indexes of chords, and the writing of one: `open` and `o:<callback>` (sorted by last progress and by opening),
 -- `settle` (finished a moment ago), lists `finished` and `summary` (`group id, time when it is forgotten`).
 
+local lib = ...
+local ACTIVE, DETAIL, ETA, INDEXED, OPEN = lib.ACTIVE, lib.DETAIL, lib.ETA, lib.INDEXED, lib.OPEN
+local STARTED, call, chord_key, clear, cold = lib.STARTED, lib.call, lib.chord_key, lib.clear, lib.cold
+local detail_key, encode_chord, floor, has, now = lib.detail_key, lib.encode_chord, lib.floor, lib.has, lib.now
+local set, shared, finished_retention = lib.set, lib.shared, lib.finished_retention
+local keep_segment, open_retention, callback_label = lib.keep_segment, lib.open_retention, lib.callback_label
+local count_started, write_rows = lib.count_started, lib.write_rows
+
 local SETTLE_MS, CHORD_BYTES = 1000, 220
 local TIME_LENGTH = 6
 
@@ -21,76 +29,86 @@ local function forget_open(c)
     shared('ZREM', 'open', c.gid)
     local facts = cold(c)
     if facts.o then shared('ZREM', 'o:' .. facts.o, c.gid) end
-    facts.o, c.cold_changed = nil, true
+    facts.o = nil
     clear(c, INDEXED)
   end
 end
 
-local function index_open(c, before)
-  if not has(c, INDEXED) or floor(before.progressed / 1000) ~= floor(c.progressed / 1000) then
+local function index_open(c)
+  if not has(c, INDEXED) or floor(c.old_progressed / 1000) ~= floor(c.progressed / 1000) then
     shared('ZADD', 'open', seconds(c.progressed > 0 and c.progressed or now), c.gid)
     set(c, INDEXED)
   end
-  if c.state == OPEN and (before.state ~= OPEN or before.opened ~= c.opened or before.label ~= c.label) then
+  if c.state == OPEN and (c.old_state ~= OPEN or c.reopened) then
     local facts, label = cold(c), callback_label(c)
     if facts.o and facts.o ~= label then shared('ZREM', 'o:' .. facts.o, c.gid) end
     shared('ZADD', 'o:' .. label, seconds(c.opened > 0 and c.opened or now), c.gid)
-    facts.o, c.cold_changed = label, true
+    facts.o = label
   end
 end
 
-local function reindex(c, before)
-  if has(c, ACTIVE) and not has(c, STARTED) then
+local function reindex(c)
+  if c.flags % 2 == ACTIVE and not has(c, STARTED) then
     set(c, STARTED)
     count_started(c)
   end
-  if c.state <= OPEN then return index_open(c, before) end
+  if c.state <= OPEN then return index_open(c) end
   forget_open(c)
-  if before.state <= OPEN then
+  if c.old_state <= OPEN then
     shared('ZADD', 'settle', 'NX', seconds(now + SETTLE_MS), c.gid)
-    cold(c).s, c.cold_changed = nil, true
+    cold(c).s = nil
   end
 end
 
-local function write_chord(c)
-  local extra = c.extra_before or 0
-  save_tasks(c)
-  write_rows(c)
-  local ttl = string.format('%d', time_to_live(c))
-  keep_segment(c.segment, now + ttl)
-  for _, number in ipairs(c.look ~= c.segment and cold(c).g or {}) do keep_segment(number, now + ttl) end
-  local fields = {}
-  for field, value in pairs(c.changed) do
-    fields[#fields + 1], fields[#fields + 2] = field, value
-    set(c, DETAIL)
-    if #fields >= 1000 then
+local function write_detail(c, ttl)
+  local fields, many = {}, 0
+  for field, value in pairs(c.changed or {}) do
+    fields[many + 1], fields[many + 2] = field, value
+    many = many + 2
+    if many >= 1000 then
       call('HSET', detail_key(c.gid), unpack(fields))
-      fields = {}
+      fields, many = {}, 0
     end
   end
-  if #fields > 0 then call('HSET', detail_key(c.gid), unpack(fields)) end
-  if has(c, DETAIL) then call('PEXPIRE', detail_key(c.gid), ttl) end
+  if many > 0 then call('HSET', detail_key(c.gid), unpack(fields)) end
+  call('PEXPIRE', detail_key(c.gid), ttl)
+end
+
+local function write_chord(c)
+  if c.details then lib.save_tasks(c) end
+  write_rows(c)
+  local ttl = time_to_live(c)
+  keep_segment(c.segment, now + ttl)
+  if c.look ~= c.segment then
+    for _, number in ipairs(cold(c).g) do keep_segment(number, now + ttl) end
+  end
+  ttl = string.format('%d', ttl)
+  if c.changed then set(c, DETAIL) end
+  if has(c, DETAIL) then write_detail(c, ttl) end
   local value = encode_chord(c)
   call('SET', chord_key(c.gid), value, 'PX', ttl)
-  if c.is_new then
-    meta.chords, meta.bytes = meta.chords + 1, meta.bytes + CHORD_BYTES
+  if c.bytes_before == 0 then
+    lib.meta.chords, lib.meta.bytes = lib.meta.chords + 1, lib.meta.bytes + CHORD_BYTES
   end
-  meta.bytes = meta.bytes + #value - (c.is_new and 0 or c.old_length) + c.extra - extra
+  lib.meta.bytes = lib.meta.bytes + #value + c.extra - c.bytes_before
 end
 
 local function remove_chord(c)
   forget_open(c)
   shared('ZREM', 'settle', c.gid)
   call('UNLINK', chord_key(c.gid), detail_key(c.gid))
-  release(c)
-  meta.chords, meta.bytes = meta.chords - 1, meta.bytes - CHORD_BYTES - c.old_length - c.extra
-  if meta.chords <= 0 then meta.chords = 0 end
+  lib.release(c)
+  lib.meta.chords, lib.meta.bytes = lib.meta.chords - 1, lib.meta.bytes - CHORD_BYTES - c.bytes_before
+  if lib.meta.chords <= 0 then lib.meta.chords = 0 end
 end
 
 -- A chord's key was gone before the sweep came: take the mean away.
 local function forget_vanished()
-  if meta.chords > 0 then
-    meta.bytes = meta.bytes - meta.bytes / meta.chords
-    meta.chords = meta.chords - 1
+  if lib.meta.chords > 0 then
+    lib.meta.bytes = lib.meta.bytes - lib.meta.bytes / lib.meta.chords
+    lib.meta.chords = lib.meta.chords - 1
   end
 end
+
+lib.TIME_LENGTH, lib.forget_vanished, lib.reindex = TIME_LENGTH, forget_vanished, reindex
+lib.remove_chord, lib.seconds, lib.write_chord = remove_chord, seconds, write_chord

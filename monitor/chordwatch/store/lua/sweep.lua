@@ -1,7 +1,28 @@
 -- What each call does besides: settle chords that finished a moment ago, forget those whose time is over, keep the
 -- store's size. A few at a time, so that no call takes long.
 
+local lib = ...
+local CALLBACK, COUNTED, DETAIL, DROPPED, ETA = lib.CALLBACK, lib.COUNTED, lib.DETAIL, lib.DROPPED, lib.ETA
+local LOOSE, OPEN, PAGE_ROWS, ROW, ROW_SIZE = lib.LOOSE, lib.OPEN, lib.PAGE_ROWS, lib.ROW, lib.ROW_SIZE
+local SETTLED, WON, band, call, clear, clock = lib.SETTLED, lib.WON, lib.band, lib.call, lib.clear, lib.clock
+local cold, detail_key, floor, has, load_chord = lib.cold, lib.detail_key, lib.floor, lib.has, lib.load_chord
+local now, read, set, shared, finished_retention = lib.now, lib.read, lib.set, lib.shared, lib.finished_retention
+local open_retention, callback_label, count = lib.open_retention, lib.callback_label, lib.count
+local count_waiting, page_of, work_out = lib.count_waiting, lib.page_of, lib.work_out
+local TIME_LENGTH, forget_vanished, remove_chord = lib.TIME_LENGTH, lib.forget_vanished, lib.remove_chord
+local seconds, write_chord, delete_segment = lib.seconds, lib.write_chord, lib.delete_segment
+
 local SAMPLED_PAGES, EVICTIONS = 8, 50
+
+-- Observe a span of milliseconds; a negative one counts as 0, because clocks differ.
+local function observe(histogram, callback, span)
+  local bounds = cmsgpack.unpack(ARGV[5])
+  span = math.max(span, 0)
+  local bucket = 0
+  while bounds[bucket + 1] and span > bounds[bucket + 1] * 1000 do bucket = bucket + 1 end
+  count(1, 'b', histogram, callback, bucket)
+  count(span, 'm', histogram, callback)
+end
 
 -- Return the median finish (milliseconds after the base) of the header tasks in up to eight pages.
 local function median_finish(c)
@@ -54,7 +75,6 @@ local function settle_chord(gid)
   local c = load_chord(gid)
   if not c then return forget_vanished() end
   if c.state <= OPEN then return end
-  c.extra_before = c.extra
   if not has(c, SETTLED) then
     local _, finish = work_out(c)
     if cold(c).u then count_waiting(c) end
@@ -66,7 +86,7 @@ local function settle_chord(gid)
 end
 
 local function settle(limit)
-  for _, gid in ipairs(shared('ZRANGEBYSCORE', 'settle', '-inf', seconds(now), 'LIMIT', 0, limit)) do
+  for _, gid in ipairs(read('ZRANGEBYSCORE', 'settle', '-inf', seconds(now), 'LIMIT', 0, limit)) do
     shared('ZREM', 'settle', gid)
     settle_chord(gid)
   end
@@ -79,7 +99,7 @@ end
 -- Forget chords at the head of a list whose time is over; one that goes on again is left to the open ones.
 local function forget_due(list, limit)
   local due = 0
-  for _, entry in ipairs(shared('LRANGE', list, 0, limit - 1)) do
+  for _, entry in ipairs(read('LRANGE', list, 0, limit - 1)) do
     local ok, gid, time = pcall(listed, entry)
     if ok and time > now then break end
     due = due + 1
@@ -93,7 +113,7 @@ local function forget_open_one(gid)
   local c = load_chord(gid)
   if not c then
     shared('ZREM', 'open', gid)
-    for _, label in ipairs(shared('SMEMBERS', 'callbacks')) do shared('ZREM', 'o:' .. label, gid) end
+    for _, label in ipairs(read('SMEMBERS', 'callbacks')) do shared('ZREM', 'o:' .. label, gid) end
     shared('ZREM', 'o:unknown', gid)
     shared('ZREM', 'o:other', gid)
     return forget_vanished()
@@ -104,15 +124,15 @@ end
 
 -- Look at a few open chords from a random place on, so that none that has to stay hides those behind it.
 local function probe_open(limit)
-  local total = shared('ZCARD', 'open')
+  local total = read('ZCARD', 'open')
   if total == 0 then return end
   local from = clock[2] % total
-  for _, gid in ipairs(shared('ZRANGE', 'open', from, from + limit - 1)) do forget_open_one(gid) end
+  for _, gid in ipairs(read('ZRANGE', 'open', from, from + limit - 1)) do forget_open_one(gid) end
 end
 
 -- Forget segments whose keys Redis has dropped.
 local function forget_segments()
-  local found = shared('HGETALL', 'm')
+  local found = read('HGETALL', 'm')
   for at = 1, #found, 2 do
     local number = string.match(found[at], '^u(%d+)$')
     if number and tonumber(found[at + 1]) < now then delete_segment(tonumber(number)) end
@@ -120,8 +140,8 @@ local function forget_segments()
 end
 
 local function drop_detail(c)
-  c.extra_before, c.extra = c.extra, 0
-  c.page, c.rows, c.details, c.changed = '\3', {}, {}, {}
+  c.extra = 0
+  c.page, c.rows, c.details, c.changed = '\3', {}, false, false
   call('UNLINK', detail_key(c.gid))
   clear(c, DETAIL)
   clear(c, LOOSE)
@@ -148,7 +168,7 @@ local function evict_one()
     count(1, 'e', 'summary')
   end)
   if taken then return true end
-  local gid = shared('ZRANGE', 'open', 0, 0)[1]
+  local gid = read('ZRANGE', 'open', 0, 0)[1]
   if not gid then return false end
   local c = load_chord(gid)
   if c then
@@ -160,18 +180,11 @@ local function evict_one()
   return true
 end
 
-local function sweep(chords)
-  local limit = math.max(10, 2 * chords)
-  settle(limit)
-  forget_due('finished', limit)
-  forget_due('summary', limit)
-  if chords == 0 then
-    probe_open(10)
-    forget_segments()
-  elseif clock[2] % 8 == 0 then
-    probe_open(4)
-  end
+-- Keep the store's size: the oldest detail goes first.
+local function evict()
   local evictions = 0
-  while meta.bytes > tonumber(ARGV[4]) and evictions < EVICTIONS and evict_one() do evictions = evictions + 1 end
-  if meta.chords == 0 and next(segments) == nil then meta.bytes = 0 end
+  while lib.meta.bytes > tonumber(ARGV[4]) and evictions < EVICTIONS and evict_one() do evictions = evictions + 1 end
 end
+
+lib.evict, lib.forget_due, lib.forget_segments, lib.probe_open = evict, forget_due, forget_segments, probe_open
+lib.settle = settle

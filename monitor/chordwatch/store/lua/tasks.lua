@@ -4,8 +4,16 @@
 -- `[time, queue]`, `[time, worker]`, `[time, worker]`, `[time, started or false, end, counted, last, error, worker]`.
 -- Which sightings make one run is decided by who reads: so the order in which they came does not matter.
 
-local WON_BIT, MAX_ATTEMPTS, MAX_SIGHTINGS = 1, 64, 20
-local MAX_AHEAD = 400 * DAY
+local lib = ...
+local WON_BIT, MAX_AHEAD, COUNTED, DETAIL = lib.WON_BIT, lib.MAX_AHEAD, lib.COUNTED, lib.DETAIL
+local DYNAMIC, ELSEWHERE, ENDED, HEADER, LAST = lib.DYNAMIC, lib.ELSEWHERE, lib.ENDED, lib.HEADER, lib.LAST
+local NAMED, PUBLISHED, RECEIVED, STARTED_KIND = lib.NAMED, lib.PUBLISHED, lib.RECEIVED, lib.STARTED_KIND
+local SUCCEEDED, band, bor, call, cut = lib.SUCCEEDED, lib.band, lib.bor, lib.call, lib.cut
+local detail_key, drop, has, ms, now = lib.detail_key, lib.drop, lib.has, lib.ms, lib.now
+local PUBLISHED_EVENT, STARTED_EVENT, pairs_of = lib.PUBLISHED_EVENT, lib.STARTED_EVENT, lib.pairs_of
+local workers_of = lib.workers_of
+
+local MAX_ATTEMPTS, MAX_SIGHTINGS = 64, 20
 
 local function new_task(role, index)
   return {i = index or false, f = 0, o = role, a = {}}
@@ -101,10 +109,10 @@ local function task_name(task)
 end
 
 -- Turn a row into a task; the row stays as a sign of where the task is.
-local function task_of_row(c, row)
-  local task = new_task(HEADER, row.index)
-  local name, queue = pair_at(c, row.pair)
-  local worker = worker_at(c, row.worker)
+local function task_of_row(c, row, index)
+  local task = new_task(HEADER, index)
+  local name, queue = unpack(pairs_of(c)[row.pair] or {0, 0})
+  local worker = workers_of(c)[row.worker] or 0
   local counted, finish = band(row.flags, COUNTED) ~= 0, row.flags % 8
   task.f = bor(band(row.flags, COUNTED + DYNAMIC), counted and finish == SUCCEEDED and WON_BIT or 0)
   local attempt = attempt_of(task, 0, 0)
@@ -118,11 +126,11 @@ local function task_of_row(c, row)
   end
   row.flags, row.p, row.r, row.s = bor(band(row.flags, COUNTED + DYNAMIC), ELSEWHERE), 0, 0, 0
   if not counted then row.f = 0 end
-  row.changed = true
   return task
 end
 
 local function load_task(c, id)
+  if not c.details then c.details = {} end
   local task = c.details[id]
   if task == nil then
     local value = has(c, DETAIL) and call('HGET', detail_key(c.gid), id)
@@ -137,6 +145,7 @@ local function load_task(c, id)
 end
 
 local function save_tasks(c)
+  c.changed = c.changed or {}
   for id, task in pairs(c.details) do
     if task and task.changed then
       local before = task.length
@@ -147,3 +156,6 @@ local function save_tasks(c)
     end
   end
 end
+
+lib.load_task, lib.merge_task, lib.new_task, lib.save_tasks = load_task, merge_task, new_task, save_tasks
+lib.task_of_row = task_of_row
