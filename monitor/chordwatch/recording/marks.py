@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chordwatch.foreign import as_dict, as_list
-from chordwatch.recording.signatures import starts
+from chordwatch.foreign import as_dict
+from chordwatch.recording.signatures import chain_ids, read_body, starts
 
 MARK = "chordwatch"
 
@@ -39,7 +39,7 @@ def mark(headers: dict[str, Any], marks: list[Mark]) -> None:
 
 
 def handed_on(
-    task_id: str, embed: Mapping[str, Any], running: Mapping[str, Any], callbacks: Mapping[str, int]
+    task_id: str, embed: dict[str, Any], running: Mapping[str, Any], callbacks: Mapping[str, int]
 ) -> list[Mark]:
     """Return the marks of a message that a running task publishes.
 
@@ -59,18 +59,15 @@ def handed_on(
     return _replacing(embed, running["id"], marks)
 
 
-def _replacing(embed: Mapping[str, Any], running_id: str, marks: list[Mark]) -> list[Mark]:
-    """Return the marks of a message that begins what replaces the running task: what ends it inherits its id."""
-    if _id(embed.get("chord")) == running_id:
+def _replacing(embed: dict[str, Any], running_id: str, marks: list[Mark]) -> list[Mark]:
+    """Return the marks of a message that begins what replaces the running task: a later task inherits its id."""
+    body = read_body(embed.get("chord"))
+    if body and running_id in body.task_ids:
         return _deeper(marks, 1)
-    if any(_id(step) == running_id for step in as_list(embed.get("chain"))):
+    if running_id in chain_ids(embed):
         return marks
     return []
 
 
 def _deeper(marks: list[Mark], levels: int) -> list[Mark]:
     return [(chord_id, depth + levels) for chord_id, depth in marks]
-
-
-def _id(signature: object) -> object:
-    return as_dict(as_dict(signature).get("options")).get("task_id")

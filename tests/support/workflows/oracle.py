@@ -20,20 +20,24 @@ STATES = {"SUCCESS": "succeeded", "FAILURE": "failed", "REVOKED": "revoked"}
 ENDS = {"retried": "retrying", "rejected": "failed"}
 
 Event = dict[str, Any]
-Runs = tuple[Event, ...]
 
 
 @dataclass(frozen=True)
 class Task:
-    """A part of a header, or of a callback. `runs` are its starts, `ends` counts how runs ended by attempt."""
+    """A part of a header, or of a callback: its messages, the starts of its runs, and their ends."""
 
     id: str
     name: str
     state: str
-    runs: Runs = ()
-    ends: Counter[tuple[int, str]] = field(default_factory=Counter)
-    published: int = 0
+    messages: tuple[Message, ...] = field(default=(), repr=False)
+    runs: tuple[Event, ...] = field(default=(), repr=False)
+    ended: tuple[Event, ...] = field(default=(), repr=False)
     counted: bool = False
+
+    @property
+    def ends(self) -> Counter[tuple[int, str]]:
+        """How its runs ended, by attempt."""
+        return Counter((event["retries"], ENDS.get(event["end"], event["end"])) for event in self.ended)
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,8 @@ class Oracle:
             name=messages[-1].name if messages else "",
             state=self._state(task_id, counted),
             runs=tuple(event for event in events if event["event"] == "start"),
-            ends=Counter(
-                (event["retries"], ENDS.get(event["end"], event["end"]))
-                for event in events
-                if event["event"] == "end"
-            ),
-            published=sum(not message.copied for message in messages),
+            messages=tuple(messages),
+            ended=tuple(event for event in events if event["event"] == "end"),
             counted=counted is not None,
         )
 

@@ -53,7 +53,7 @@ def _differences(fate: Fate, chord: Chord, unended: Collection[str]) -> Iterator
 
 
 def _callback(step: Task, chord: Chord) -> Iterator[str]:
-    if step.published:
+    if step.messages:
         yield from _differs("callback's state", step.state, chord.callback.state)
     if step.runs and step.name != ACCUMULATE:
         yield from _differs("callback's attempt", step.runs[-1]["retries"], chord.callback.attempt)
@@ -65,7 +65,7 @@ def _callback(step: Task, chord: Chord) -> Iterator[str]:
 def _part(part: Task, seen: HeaderTask, *, ended: bool) -> Iterator[str]:
     yield from _differs("counted", part.counted, seen.counted)
     yield from _differs("state", part.state, seen.state)
-    if part.published:
+    if part.messages:
         yield from _differs("name", part.name, seen.name)
     if part.name == ACCUMULATE:
         return

@@ -9,6 +9,14 @@ from dataclasses import dataclass, field
 from tests.support.workflows.oracle import ACCUMULATE, Fate, Task
 
 FINISHED = ("succeeded", "failed")
+#: What a task's journal calls an end, as an event of the counters; an ignored run is none.
+EVENTS = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "rejected": "failed",
+    "retried": "retried",
+    "ignored": "",
+}
 
 
 @dataclass
@@ -31,36 +39,27 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
         if fate.state in FINISHED:
             total.finished[callback, fate.state] += 1
         for task in fate.header.values():
-            for event, count in _events(task):
-                total.header_tasks[callback, task.name, event] += count
+            for name, event, count in _events(task):
+                total.header_tasks[callback, name, event] += count * bool(event)
+                total.retries[callback, name, "header"] += count * (event == "retried")
         for task in fate.steps.values():
-            for event, count in _events(task):
-                total.callbacks[callback, event] += count
-        for role, tasks in (("header", fate.header), ("callback", fate.steps)):
-            for task in tasks.values():
-                total.retries[callback, task.name, role] += _ended(task)["retrying"]
+            for name, event, count in _events(task):
+                total.callbacks[callback, event] += count * bool(event)
+                total.retries[callback, name, "callback"] += count * (event == "retried")
     return total
 
 
-def _events(task: Task) -> Iterator[tuple[str, int]]:
-    yield "published", task.published
-    if task.name == ACCUMULATE:
-        ran = int(task.state in FINISHED)
-        yield from (("started", ran), (task.state, ran))
-        return
-    yield "started", len(task.runs)
-    ended = _ended(task)
-    yield from (
-        ("succeeded", ended["succeeded"]),
-        ("failed", ended["failed"]),
-        ("retried", ended["retrying"]),
-    )
+def _events(task: Task) -> Iterator[tuple[str, str, int]]:
+    """Yield name, event and how often; a task that was replaced had another name before."""
+    for message in task.messages:
+        yield message.name, "published", int(not message.copied)
+        if message.name == ACCUMULATE and task.state in FINISHED:
+            yield from ((message.name, "started", 1), (message.name, task.state, 1))
+    for run in task.runs:
+        yield run["name"], "started", 1
+    for event in task.ended:
+        yield event["name"], EVENTS[event["end"]], 1
     if task.state == "revoked":
-        yield "revoked", 1
-
-
-def _ended(task: Task) -> Counter[str]:
-    ends: Counter[str] = Counter()
-    for (_, end), count in task.ends.items():
-        ends[end] += count
-    return ends
+        yield task.name, "revoked", 1
+    if task.counted and not task.messages:  # the step before it in a chain has failed
+        yield task.name, task.state, 1

@@ -23,6 +23,10 @@ def chord(body: dict[str, Any], *header: dict[str, Any]) -> dict[str, Any]:
     return {"task": "celery.chord", "subtask_type": "chord", "kwargs": kwargs, "options": {}}
 
 
+def steps(*tasks: dict[str, Any]) -> dict[str, Any]:
+    return {"task": "celery.chain", "subtask_type": "chain", "kwargs": {"tasks": list(tasks)}, "options": {}}
+
+
 @pytest.mark.parametrize("marks", [[("g", 0)], [("g", 1)], [("outer", 2), ("inner", 0)]])
 def test_marks_are_read_as_they_were_written(marks: list[Mark]) -> None:
     headers: dict[str, Any] = {}
@@ -56,6 +60,7 @@ def test_a_plain_callbacks_mark_is_its_chords_id_and_no_mark_is_no_header() -> N
         ("part", NOTHING, {MARK: "g", "chain": [chord(task("cb"), task("part"))]}, {}, [("g", 1)]),
         # What replaces a callback: a chord whose callback takes the id over, and a chain that ends in it.
         ("part", {"chord": task("t1"), "chain": None}, {MARK: "g"}, {}, [("g", 1)]),
+        ("part", {"chord": steps(task("t1"), task("t2")), "chain": None}, {MARK: "g"}, {}, [("g", 1)]),
         ("first", {"chord": None, "chain": [task("t1"), task("second")]}, {MARK: "g"}, {}, [("g", 0)]),
         ("else", NOTHING, {MARK: "g"}, {}, []),
     ],
