@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from chordwatch.errors import SettingError, UnreachableError
@@ -113,7 +113,13 @@ def _chords(store: Store, met: set[str], finished: int, gaps: Gaps) -> Recorded:
         gaps.note(f"{number:,} more chords are open; those without progress for longest were read.")
     if finished >= MAX_FINISHED and len(over) >= finished:
         gaps.note(f"Of the finished chords the newest {len(over):,} were read.")
-    return Recorded(chords=chords, workers=store.workers(), now=store.now(), beyond=beyond)
+    return replace(_workers(store), chords=chords, beyond=beyond)
+
+
+def _workers(store: Store) -> Recorded:
+    workers = store.workers()
+    # A user who may only read may not ask for the time; who has no workers need not.
+    return Recorded(workers=workers, now=store.now() if workers else 0.0)
 
 
 def _beyond(store: Store, read: Sequence[RecordedChord]) -> dict[str, tuple[int, float]]:
@@ -127,12 +133,13 @@ def _beyond(store: Store, read: Sequence[RecordedChord]) -> dict[str, tuple[int,
 
 
 def _totals(store: Store) -> Totals:
+    known = _workers(store)
     return Totals(
         up=True,
         counters=store.counters(),
-        workers=store.workers(),
+        workers=known.workers,
         bytes_used=store.state().bytes_used,
-        now=store.now(),
+        now=known.now,
     )
 
 

@@ -149,3 +149,10 @@ def test_one_connection_serves_until_it_is_closed() -> None:
     assert opened[0].closed
     reader.totals()
     assert len(opened) == 2
+
+
+def test_without_workers_the_time_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FakeStore(recorded())
+    monkeypatch.setattr(store, "now", lambda: pytest.fail("a user who may only read may not ask"))
+
+    assert set(read(store)[0].chords) == {"group"}
