@@ -7,6 +7,9 @@ Runs in any reading process (terminal, monitor, dashboard). Keeps connections, s
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -69,7 +72,8 @@ class Watch:
     def sight(self, id: str) -> tuple[Sighting | None, tuple[str, ...]]:  # noqa: A002  # as in `get`
         """Return what `get` returns with the places of its tasks, and the sentences about what was not seen."""
         this = self._gatherer.begin()
-        recorded = self._records.chord(id, this.gaps)
+        with _not_counted(this):
+            recorded = self._records.chord(id, this.gaps)
         if recorded:
             chord_id = recorded.chord.chord_id
         else:
@@ -89,7 +93,9 @@ class Watch:
         finished = health in ("all", "done", "failed")
         # Behind a filter nobody knows how many must be read to find so many.
         wanted = MAX_FINISHED if limit is None or callback or health != "all" else min(limit, MAX_FINISHED)
-        known = self._records.chords(self._gatherer.met(this), wanted if finished else 0, this.gaps)
+        met = self._gatherer.met(this)
+        with _not_counted(this):
+            known = self._records.chords(met, wanted if finished else 0, this.gaps)
         sightings = self._sightings(known, this, finished=finished)
         chosen = sorted(
             (sighting for sighting in sightings if matches(sighting.chord, health, callback)),
@@ -159,6 +165,14 @@ class Watch:
             namespace=self.settings.namespace,
         )
         return replace(sighting, chord=chord)
+
+
+@contextmanager
+def _not_counted(this: Round) -> Iterator[None]:
+    """Give the look back the time that the store took: it is bounded by itself, and what it told is not looked for."""
+    started = time.monotonic()
+    yield
+    this.budget.extend(time.monotonic() - started)
 
 
 def _seen(evidence: ChordEvidence | None, recorded: RecordedChord | None) -> Sighting | None:
