@@ -75,7 +75,10 @@ class Oracle:
         self._messages: dict[str, list[Message]] = {}
         self._headers: dict[str, list[Message]] = {}
         self._events: dict[str, list[Event]] = {}
+        self._names: dict[str, str] = {}
         for message in messages:
+            self._names |= {_id(step): step["task"] for step in message.chain}
+            self._names |= {_id(leaf): leaf["task"] for step in message.chain for leaf in leaves(step)}
             self._messages.setdefault(message.id, []).append(message)
             if message.chord is not None and message.group is not None:
                 self._headers.setdefault(message.group, []).append(message)
@@ -160,7 +163,7 @@ class Oracle:
     ) -> Task:
         return Task(
             id=task_id,
-            name=messages[-1].name if messages else "",
+            name=messages[-1].name if messages else self._names.get(task_id, ""),
             state=self._state(task_id, counted),
             runs=tuple(event for event in events if event["event"] == "start"),
             messages=tuple(messages),

@@ -80,10 +80,11 @@ def compare(crew: Crew, store: Store, what: str, unended: Collection[str] = ()) 
 
     The tasks `unended` were killed, so their journal does not tell how they ended.
     """
-    fates = fates_of(crew)
-    wrong = [f"{what}: not looked yet"]
+    fates: dict[str, Fate] = {}
+    wrong: list[str] = []
 
     def right() -> bool:
+        fates.update(fates_of(crew))
         wrong[:] = [sentence for fate in fates.values() for sentence in _wrong(store, fate, unended)]
         return not wrong
 

@@ -33,6 +33,7 @@ class Tallies:
 def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
     """Return the counters after these chords; `names` gives a chord's callback name by its id."""
     total = Tallies()
+    counted_steps: set[str] = set()
     for fate in fates:
         callback = names[fate.chord_id]
         total.started[callback] += 1
@@ -42,10 +43,14 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
             for name, event, count in _events(task):
                 total.header_tasks[callback, name, event] += count * bool(event)
                 total.retries[callback, name, "header"] += count * (event == "retried")
-        for task in fate.steps.values():
+        for task in (
+            fate.steps.values() if fate.steps.keys().isdisjoint(counted_steps) or not fate.twin else ()
+        ):
             for name, event, count in _events(task):
                 total.callbacks[callback, event] += count * bool(event)
                 total.retries[callback, name, "callback"] += count * (event == "retried")
+        if fate.twin:  # what is one's callback is not the other's
+            counted_steps.update(fate.steps)
     return total
 
 
