@@ -40,11 +40,16 @@ def recorded(*, applied: int = 1, **fields: Any) -> RecordedChord:
 
 
 def beat(
-    node: str = "w1@zoo", *, first: float = NOW - 600, last: float = NOW, gone: bool = False
+    node: str = "w1@zoo",
+    *,
+    first: float = NOW - 600,
+    last: float = NOW,
+    gone: bool = False,
+    pool: str = "solo",
 ) -> WorkerRecord:
     """Return a worker as its heartbeats tell."""
     heartbeat = Heartbeat(
-        node=node, boot=f"{node}-{first}", pid=1, queues=("celery",), concurrency=1, pool="solo"
+        node=node, boot=f"{node}-{first}", pid=1, queues=("celery",), concurrency=1, pool=pool
     )
     return WorkerRecord(heartbeat=heartbeat, first_beat_at=first, last_beat_at=last, gone=gone)
 

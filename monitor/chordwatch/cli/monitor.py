@@ -11,9 +11,7 @@ import click
 
 from chordwatch.cli import session
 from chordwatch.settings import read_settings
-
-#: A worker that missed so many heartbeats is down, when they are far apart.
-_BEATS_MISSED = 5
+from chordwatch.watch.running import stale_after
 
 
 @click.command("monitor")
@@ -30,7 +28,6 @@ def command(ctx: click.Context, host: str, port: int, interval: float | None) ->
     try:
         import uvicorn  # noqa: PLC0415  # only in the extra `monitor`
 
-        from chordwatch.metrics import STALE_BEAT  # noqa: PLC0415  # as above
         from chordwatch.service.api import make_api  # noqa: PLC0415  # as above
         from chordwatch.service.loop import Loop  # noqa: PLC0415  # as above
     except ModuleNotFoundError as exc:
@@ -43,8 +40,8 @@ def command(ctx: click.Context, host: str, port: int, interval: float | None) ->
     listener = _listen(host, port)
     address = f"http://{host}:{listener.getsockname()[1]}"
     click.echo(f"chordwatch monitor on {address} (metrics at /metrics, API at /docs)", err=True)
-    stale_after = max(STALE_BEAT, _BEATS_MISSED * settings.heartbeat_interval)
-    api = make_api(Loop(app, settings), settings.monitor_interval, stale_after=stale_after)
+    stale = stale_after(settings.heartbeat_interval)
+    api = make_api(Loop(app, settings), settings.monitor_interval, stale_after=stale)
     for ending in (signal.SIGTERM, signal.SIGINT):
         # uvicorn shuts down on these, then raises them once more for whom they were meant.
         signal.signal(ending, lambda *_: sys.exit(0))

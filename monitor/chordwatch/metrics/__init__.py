@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chordwatch.metrics.collector import STALE_BEAT, ChordCollector
+from chordwatch.metrics.collector import ChordCollector
 
-__all__ = ["STALE_BEAT", "ChordCollector"]
+__all__ = ["ChordCollector"]

@@ -12,10 +12,9 @@ from chordwatch.metrics.labels import CallbackLabels, label, open_chords
 from chordwatch.metrics.recorded import recorded
 from chordwatch.watch import Look
 from chordwatch.watch.recorded import Totals
+from chordwatch.watch.running import STALE_BEAT
 
 _UNHEALTHY = ("late", "looping", "hung")
-#: A worker whose last heartbeat is older is down. Seconds; more than a few intervals of the default.
-STALE_BEAT = 10.0
 
 
 class ChordCollector:

@@ -20,10 +20,11 @@ from starlette.exceptions import HTTPException
 from chordwatch import __version__
 from chordwatch.errors import ChordwatchError
 from chordwatch.evidence.facts import Queue, Worker
-from chordwatch.metrics import STALE_BEAT, ChordCollector
+from chordwatch.metrics import ChordCollector
 from chordwatch.model import Chord, to_json
 from chordwatch.service.loop import Loop
 from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Look, matches
+from chordwatch.watch.running import STALE_BEAT
 
 #: A monitor that has not finished a look for so many intervals is not healthy.
 _STALE_INTERVALS = 6

@@ -10,36 +10,54 @@ from chordwatch.model import FINISHED, Callback, HeaderTask
 from chordwatch.store.protocol import WorkerRecord
 from chordwatch.watch.look import Sighting
 
-#: A worker whose last heartbeat is older may be dead. Seconds.
-STALE_BEAT = 30.0
+#: A worker whose last heartbeat is older may be dead: so many seconds, or so many heartbeats that are far apart.
+STALE_BEAT = 10.0
+_BEATS_MISSED = 5
+#: The main process of this pool runs no task and answers at once; others are silent while they are busy.
+_ALWAYS_ANSWERS = "prefork"
 #: Clocks of workers and store differ, and a worker takes tasks shortly before its first heartbeat. Seconds.
 _SLACK = 5.0
+
+
+def stale_after(heartbeat_interval: float) -> float:
+    """Return how old (seconds) a worker's last heartbeat may be at most; `heartbeat_interval` in seconds."""
+    return max(STALE_BEAT, _BEATS_MISSED * heartbeat_interval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Liveness:
     """What speaks against a task that was recorded as started: its worker's answer, or no heartbeat.
 
-    `workers` are the store's, `now` its clock; `looked_at` when this look at the broker began.
+    `workers` are the store's, `now` its clock; `looked_at` when this look at the broker began, `stale` the age in
+    seconds of a heartbeat that is too old.
     """
 
     consumers: Consumers
     workers: Sequence[WorkerRecord] = ()
     now: float
     looked_at: float
+    stale: float = STALE_BEAT
 
     def runs(self, worker: str, since: float) -> bool:
         """Whether a task that `worker` started at `since` may still run."""
         asked_at = self.consumers.asked_at
-        answered = any(answer.hostname == worker for answer in self.consumers.workers)
-        if asked_at is not None and asked_at > since and answered:
+        asked = asked_at is not None and asked_at > since
+        if asked and any(answer.hostname == worker for answer in self.consumers.workers):
             return False  # it named the tasks that it runs
         beats = [record for record in self.workers if record.heartbeat.node == worker]
-        return not beats or any(self._beats(record, since) for record in beats)
+        return not beats or any(self._beats(record, since, asked_at if asked else None) for record in beats)
 
-    def _beats(self, record: WorkerRecord, since: float) -> bool:
-        alive = not record.gone and self.now - record.last_beat_at <= STALE_BEAT
-        return alive and record.first_beat_at <= since + _SLACK  # else it was started anew since
+    def _beats(self, record: WorkerRecord, since: float, asked_at: float | None) -> bool:
+        """Whether the worker lives and is the one that started the task; `asked_at` when it gave no answer."""
+        if record.gone or self.now - record.last_beat_at > self.stale:
+            return False
+        if (
+            record.heartbeat.pool == _ALWAYS_ANSWERS
+            and asked_at is not None
+            and record.last_beat_at < asked_at
+        ):
+            return False
+        return record.first_beat_at <= since + _SLACK  # else it was started anew since
 
 
 def with_running(sighting: Sighting, liveness: Liveness) -> Sighting:

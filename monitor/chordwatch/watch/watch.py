@@ -28,7 +28,7 @@ from chordwatch.watch.look import Look, Sighting
 from chordwatch.watch.lookup import find_chord_id
 from chordwatch.watch.merge import merge
 from chordwatch.watch.recorded import MAX_FINISHED, Recorded, RecordReader, StoreOpener, Totals
-from chordwatch.watch.running import Liveness, with_running
+from chordwatch.watch.running import Liveness, stale_after, with_running
 
 #: `--health` takes a health, `open` (not finished, whatever its health) or `all`.
 HEALTH_FILTERS: tuple[str, ...] = (*HEALTHS, "open", "all")
@@ -154,7 +154,11 @@ class Watch:
         consumers = this.survey.consumers
         if recorded:
             liveness = Liveness(
-                consumers=consumers, workers=known.workers, now=known.now, looked_at=this.taken_at
+                consumers=consumers,
+                workers=known.workers,
+                now=known.now,
+                looked_at=this.taken_at,
+                stale=stale_after(self.settings.heartbeat_interval),
             )
             sighting = with_running(sighting, liveness)
         verdicts = diagnose(sighting.chord, sighting.places, consumers, this.taken_at)

@@ -7,7 +7,7 @@ from chordwatch.model import Callback
 from chordwatch.store.protocol import WorkerRecord
 from chordwatch.watch import Sighting
 from chordwatch.watch.merge import merge
-from chordwatch.watch.running import STALE_BEAT, Liveness, with_running
+from chordwatch.watch.running import STALE_BEAT, Liveness, stale_after, with_running
 from chordwatch.watch.words import unlocated, waits_for
 from tests.unit.recorded import beat, ran, recorded, runs
 from tests.unit.seen import NOW, W1, consumers, in_queue
@@ -94,3 +94,18 @@ def test_a_task_on_a_worker_of_unknown_name_is_not_located() -> None:
     seen = merge(None, recorded(header=(ran(0), runs(1, worker=None))))
 
     assert placed(sighting=seen).places == {}
+
+
+def test_a_prefork_worker_that_did_not_answer_runs_it_only_if_it_has_beaten_since() -> None:
+    asked, unknown = consumers(), {"h1": Place(kind="unknown")}
+    silent, beating = beat(pool="prefork", last=NOW - 1), beat(pool="prefork", last=NOW + 1)
+
+    assert placed(silent, asked=asked).places == unknown
+    assert placed(beating, asked=asked).places == {"h1": RUNNING}
+    assert placed(silent).places == {"h1": RUNNING}
+    assert placed(beat(pool="solo", last=NOW - 1), asked=asked).places == {"h1": RUNNING}
+
+
+def test_heartbeats_that_are_far_apart_may_be_older() -> None:
+    assert stale_after(2.0) == STALE_BEAT
+    assert stale_after(60.0) == 300.0
