@@ -39,7 +39,7 @@ _LONGEST_PAUSE = 5.0
 
 
 class Line(Protocol):
-    """What heartbeats are sent through. Both methods may raise anything."""
+    """What heartbeats are sent through. Both methods may raise anything; a forked child calls `close` on its copy."""
 
     def beat(self, heartbeat: Heartbeat, *, goodbye: bool = False) -> None:
         """Send one."""
@@ -56,11 +56,14 @@ class Heartbeats:
 
     def __init__(self, connect: Callable[[], Line], *, boot: str, interval: float) -> None:
         self._connect, self._boot, self._interval = connect, boot, interval
-        self._forget()
+        self._pulse: _Pulse | None = None
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        self._pulse: _Pulse | None = None
+        """Close what a forked child inherited: its copy of the thread's stack, and what hangs on it, is never freed."""
+        if self._pulse is not None:
+            self._pulse.hang_up()
+            self._pulse = None
 
     @property
     def errors(self) -> int:
@@ -96,7 +99,7 @@ class _Pulse:
             self._try_beat()
             self._wake.wait(self._pause())
         self._try_beat(goodbye=True)
-        self._hang_up()
+        self.hang_up()
         self._done.raise_()
 
     def stop(self, seconds: float) -> bool:
@@ -121,9 +124,9 @@ class _Pulse:
             self._failed_in_a_row += 1
             if self._failed_in_a_row == 1:
                 logger.error("chordwatch cannot send heartbeats: %s", plain(f"{exc}", 300))  # noqa: TRY400  # one line
-            self._hang_up()
+            self.hang_up()
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         line, self._line = self._line, None
         try:
             if line is not None:

@@ -46,6 +46,21 @@ def connect(url: str, *, client_name: str, options: Mapping[str, Any] | None = N
     return redis.Redis.from_pool(pool)
 
 
+def hang_up(client: redis.Redis) -> None:
+    """Close a client's connections, also those that a forked child inherited, without a word to the server.
+
+    In a child redis-py merely forgets them, under a lock that the parent's thread may have held, and their sockets
+    stay open. A worker that was killed would then look connected for as long as one of its children lives.
+    """
+    for name in ("_connections", "_available_connections", "_in_use_connections"):  # of either kind of pool
+        kept = getattr(client.connection_pool, name, None)
+        for connection in list(kept or ()):
+            connection.disconnect()
+        if kept:
+            kept.clear()  # of an empty pool nothing is locked
+    client.close()
+
+
 def _for_redis_py(url: str) -> str:
     """Return kombu's URL as redis-py spells it."""
     for kombu_scheme in ("redis+socket://", "socket://"):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
+from uuid import uuid4
 
 import msgpack
 import redis
@@ -15,8 +16,9 @@ from chordwatch.model import FINISHED
 from chordwatch.recording.records import VERSION, Heartbeat, pack_id
 from chordwatch.settings import Settings, shown_url, store_url_of
 from chordwatch.store.chords import read_chord
-from chordwatch.store.connect import connect, reaching
+from chordwatch.store.connect import connect, hang_up, reaching
 from chordwatch.store.counts import read_counters
+from chordwatch.store.facts import ChordFacts, has_task
 from chordwatch.store.histograms import BUCKETS
 from chordwatch.store.keys import Keys, place_of_id
 from chordwatch.store.protocol import Counters, RecordedChord, StoreState, WorkerRecord
@@ -85,8 +87,8 @@ class RedisStore:
             ValueError: the batch itself cannot be applied.
         """
         with reaching(self._shown):
-            if self._run(batch) == _UNREADABLE and (older := _older_format(batch)):
-                self._run(older)
+            if self._run(batch) == _UNREADABLE:
+                self._run(_older_format(batch))
 
     def beat(self, heartbeat: Heartbeat, *, goodbye: bool = False) -> None:
         """Note that a worker lives, or that it says goodbye."""
@@ -197,8 +199,8 @@ class RedisStore:
         return seconds + microseconds / 1e6
 
     def close(self) -> None:
-        """Give the connection back."""
-        self._client.close()
+        """Give the connection back; in a forked child, only the child's copy of it."""
+        hang_up(self._client)
 
     def _listed(self, command: Any, name: str, *arguments: int) -> list[bytes]:
         """Return the members of an index; none where a foreign value stands in its place."""
@@ -226,7 +228,8 @@ class RedisStore:
         for segment, number in candidates:
             pipe.lindex(self._keys(f"s:{segment}"), number - 1)
         found = [chord_id for chord_id in _replies(pipe) if isinstance(chord_id, bytes)]
-        return next((chord for chord in self._read(found) if _has_task(chord, task_id)), None)
+        holders = (facts for facts in self._facts(found) if has_task(facts, task_id))
+        return next((read_chord(facts, namespace=self._namespace) for facts in holders), None)
 
     def _segments(self) -> list[int]:
         """Return the numbers of the segments that have chords, newest first."""
@@ -238,21 +241,24 @@ class RedisStore:
 
     def _read(self, packed_ids: list[bytes], *, large_headers: bool = True) -> list[RecordedChord]:
         """Return the chords that are there and readable; a list leaves out headers that would take too long."""
-        chords: list[RecordedChord] = []
+        return [
+            read_chord(facts, namespace=self._namespace, header=not facts.counted_left_out)
+            for facts in self._facts(packed_ids, large_headers=large_headers)
+        ]
+
+    def _facts(self, packed_ids: list[bytes], *, large_headers: bool = True) -> Iterator[ChordFacts]:
         for start in range(0, len(packed_ids), _AT_ONCE):
             stored = self._stored(packed_ids[start : start + _AT_ONCE])
             details = self._details([chord for chord in stored if chord.has_detail])
             self._learn_names(stored)
             for chord in stored:
-                whole = large_headers or chord.top <= _LISTED_HEADER
+                only_waiting = not large_headers and chord.top > _LISTED_HEADER
                 names, detail = self._names.get(chord.segment, {}), details.get(chord.packed_id, {})
-                try:
-                    facts = read_facts(chord, detail, names, only_waiting=not whole)
-                except ValueError:
+                facts = read_facts(chord, detail, names, only_waiting=only_waiting)
+                if facts:
+                    yield facts
+                else:
                     self._unreadable["chord"] += 1
-                    continue
-                chords.append(read_chord(facts, namespace=self._namespace, header=whole))
-        return chords
 
     def _stored(self, packed_ids: list[bytes]) -> list[StoredChord]:
         pipe = self._client.pipeline(transaction=False)
@@ -262,9 +268,10 @@ class RedisStore:
         for packed_id, value in zip(packed_ids, _replies(pipe), strict=True):
             if value is None:
                 continue
-            try:
-                stored.append(decode_chord(packed_id, value if isinstance(value, bytes) else b""))
-            except ValueError:
+            chord = decode_chord(packed_id, value if isinstance(value, bytes) else b"")
+            if chord:
+                stored.append(chord)
+            else:
                 self._unreadable["chord"] += 1
         return stored
 
@@ -301,12 +308,12 @@ def _number(raw: bytes | None) -> int:
     return int(raw) if raw and raw.isdigit() else 0
 
 
-def _older_format(batch: bytes) -> bytes | None:
-    """Return the batch without msgpack's binary type, which Redis cannot read; None where it is no msgpack."""
+def _older_format(batch: bytes) -> bytes:
+    """Return the batch without msgpack's binary type, which Redis cannot read; else one that counts the loss."""
     try:
         told = msgpack.unpackb(batch, raw=True, strict_map_key=False)
     except (ValueError, msgpack.UnpackException):
-        return None
+        told = [VERSION, uuid4().hex, 1, "", {"corrupt": 1}, [], []]
     packed: bytes = msgpack.packb(told, use_bin_type=False)
     return packed
 
@@ -314,7 +321,3 @@ def _older_format(batch: bytes) -> bytes | None:
 def _replies(pipe: Any) -> list[Any]:
     """Return a pipeline's replies; an error, as of a key of a foreign type, stands in its place."""
     return cast("list[Any]", pipe.execute(raise_on_error=False))
-
-
-def _has_task(chord: RecordedChord, task_id: str) -> bool:
-    return chord.chord.callback.task_id == task_id or any(t.task_id == task_id for t in chord.chord.header)
