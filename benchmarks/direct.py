@@ -28,8 +28,9 @@ from benchmarks.variants import BARE, CONTROL, OTEL, instrument_chordwatch, inst
 
 QUEUE = "direct"
 TASKS = 500
-#: About 1,000 tasks a second: what one pool child does of no-op tasks.
-CHUNK, PACE_SECONDS = 50, 0.05
+#: 1,000 tasks a second, what one pool child does of no-op tasks. A chunk must be shorter than what waits for a flush:
+#: one of the same length would meet every flush awake, and make it cheaper than it is.
+CHUNK, PACE_SECONDS = 10, 0.01
 #: Longer than any variant waits before it flushes.
 SETTLE_SECONDS = 0.12
 SIGNALS = (
