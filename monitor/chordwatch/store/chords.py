@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chordwatch.model import Callback, Chord, ChordState, Errback, HeaderTask, MissingPart, health_of
-from chordwatch.recording.records import End, Role
+from chordwatch.recording.records import Role
 from chordwatch.store.facts import ChordFacts, State, TaskFacts
 from chordwatch.store.protocol import RecordedChord
-from chordwatch.store.runs import Summary, runs_of, seconds, summary_of
+from chordwatch.store.runs import Summary, seconds, summary_of
+from chordwatch.store.states import total_size, work_out
 
 #: A forged size is not counted up to: at most so many parts are named as missing.
 MAX_MISSING = 200_000
@@ -53,11 +54,6 @@ def read_chord(facts: ChordFacts, *, namespace: str, header: bool = True) -> Rec
         etas={task_id: seconds(task.eta) for task_id, task in everything.items() if task.eta is not None},
         detail_dropped=facts.detail_dropped,
     )
-
-
-def total_size(facts: ChordFacts) -> int | None:
-    """Return how many parts Celery waits for, None where it is not known."""
-    return None if facts.size is None else facts.size + facts.added
 
 
 def _time(milliseconds: int | None) -> float | None:
@@ -171,15 +167,7 @@ def _finished(facts: ChordFacts) -> int | None:
     """Return when the chord finished: with its callback, or when the part was counted that made Celery give it up."""
     if facts.state <= State.OPEN:
         return None
-    ends = []
-    for task in facts.others.values():
-        if task.role == Role.CALLBACK and task.tries:
-            last = max(task.tries, key=lambda tries: (tries.nesting, tries.retries))
-            ends += [run.ended for run in runs_of(last) if run.ended]
-    failed = [ended.at for ended in ends if ended.end in (End.FAILED, End.REVOKED)]
-    if facts.state == State.FAILED:
-        return min(failed, default=facts.last_counted)
-    return max((ended.at for ended in ends if ended.end == End.SUCCEEDED), default=None)
+    return work_out(facts, active=True)[1] or facts.last_counted
 
 
 def _errbacks(facts: ChordFacts) -> Iterator[Errback]:

@@ -89,7 +89,7 @@ class CallbackFacts:
 class ChordFacts:
     """Everything seen of one chord. `size` is what Celery wrote; `added` counts parts that came dynamically.
 
-    `counted_indexes` are those of header tasks that were left out of `header`, because a list does not show them.
+    `counted_left_out`: `header` has only tasks that are not counted; `counted_indexes` are those of the others.
     """
 
     chord_id: str
@@ -97,6 +97,7 @@ class ChordFacts:
     size: int | None = None
     added: int = 0
     counted: int = 0
+    failed: int = 0
     opened: int | None = None
     last_counted: int | None = None
     progressed: int | None = None
@@ -108,6 +109,14 @@ class ChordFacts:
     dispatch_error: tuple[int, str] | None = None
     signature: bytes | None = None
     detail_dropped: bool = False
+    counted_left_out: bool = False
     counted_indexes: set[int] = field(default_factory=set)
     header: dict[str, TaskFacts] = field(default_factory=dict)
     others: dict[str, TaskFacts] = field(default_factory=dict)
+
+
+def has_task(facts: ChordFacts, task_id: str) -> bool:
+    """Whether a task belongs to the header or to the callback."""
+    if task_id in facts.header or task_id == facts.callback.task_id:
+        return True
+    return task_id in facts.others and facts.others[task_id].role == Role.CALLBACK

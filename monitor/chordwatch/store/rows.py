@@ -42,6 +42,7 @@ class StoredChord:
     size: int
     added: int
     counted: int
+    failed: int
     opened: int
     last: int
     progressed: int
@@ -60,17 +61,12 @@ class StoredChord:
         return bool(self.flags & _DETAIL)
 
 
-def decode_chord(packed_id: bytes, value: bytes) -> StoredChord:
-    """Return the parts of a chord's own key.
-
-    Raises:
-        ValueError: it is not a chord as this version writes it.
-    """
-    try:
-        head = _HEAD.unpack_from(value)
-    except struct.error as exc:
-        raise ValueError("not a chord") from exc
-    (version, base, size, added, counted, _failed, opened, last, progressed, _touched, segment, _look) = head[
+def decode_chord(packed_id: bytes, value: bytes) -> StoredChord | None:
+    """Return the parts of a chord's own key, None where it is not as this version writes it."""
+    if len(value) < _HEAD.size:
+        return None
+    head = _HEAD.unpack_from(value)
+    (version, base, size, added, counted, failed, opened, last, progressed, _touched, segment, _look) = head[
         :12
     ]
     (_number, _label, flags, state, top, _extra, pairs, workers, facts_length) = head[12:]
@@ -78,14 +74,18 @@ def decode_chord(packed_id: bytes, value: bytes) -> StoredChord:
     facts_at = workers_at + 2 * workers
     page_at = facts_at + facts_length
     if version != _VERSION or page_at >= len(value) or value[page_at] not in _ROWS or state > max(State):
-        raise ValueError("not a chord")
-    facts = msgpack.unpackb(value[facts_at:page_at], raw=True, strict_map_key=False)
+        return None
+    try:
+        facts = msgpack.unpackb(value[facts_at:page_at], raw=True, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return None
     return StoredChord(
         packed_id=packed_id,
         base=_integer(base),
         size=size,
         added=added,
         counted=counted,
+        failed=failed,
         opened=_integer(opened),
         last=_integer(last),
         progressed=_integer(progressed),
@@ -114,18 +114,18 @@ def text(raw: bytes) -> str:
 
 def read_facts(
     stored: StoredChord, detail: Mapping[bytes, bytes], names: Names, *, only_waiting: bool = False
-) -> ChordFacts:
-    """Return what is known of a chord; `detail` is the hash under the key of its detail.
+) -> ChordFacts | None:
+    """Return what is known of a chord, None where it is not as this version writes it.
 
+    `detail` is the hash under the key of its detail.
     With `only_waiting` the header has only tasks that are not counted, and of the others the index alone.
-
-    Raises:
-        ValueError: the facts are not as this version writes them. A task that cannot be read is left out.
+    A task that cannot be read is left out.
     """
     try:
         facts = _own_facts(stored, names)
-    except (TypeError, ValueError, IndexError, KeyError, AttributeError) as exc:
-        raise ValueError("not a chord") from exc
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError):
+        return None
+    facts.counted_left_out = only_waiting
     pages = {0: stored.page} | {int(f[1:]): page for f, page in detail.items() if _is_page(f)}
     for number, page in pages.items():
         for index, row in _rows(number, page):
@@ -155,6 +155,7 @@ def _own_facts(stored: StoredChord, names: Names) -> ChordFacts:
         size=stored.size - 1 if stored.size else None,
         added=stored.added,
         counted=stored.counted,
+        failed=stored.failed,
         opened=stored.opened or None,
         last_counted=stored.last or None,
         progressed=stored.progressed or None,

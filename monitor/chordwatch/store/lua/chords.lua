@@ -138,7 +138,7 @@ local function merge_header(c, r, at, started, worker)
     task.changed = true
     set(c, DETAIL)
     if row and r[12] then
-      row.flags, row.f = bor(row.flags, COUNTED), math.max(0, math.min(at - c.base + 1, MAX_TIME))
+      row.flags, row.f = bor(row.flags, COUNTED), math.max(row.f, math.min(at - c.base + 1, MAX_TIME))
       touch(c, r[4])
     end
   end
@@ -212,13 +212,13 @@ end
 
 -- Return the chord's state and when it finished, from its callback's tasks and its header's counts.
 local function work_out(c)
-  local won, finish, failed_at = 0, 0, nil
+  local won, finish, failed_at = 0, nil, nil
   if has(c, CALLED) then
     for _, task in pairs(cold(c).b) do
       local ended, time, last = nil, 0, false
       if task.o == CALLBACK then ended, time, last = outcome(task) end
       if ended == FAILED or ended == REVOKED then failed_at = math.min(failed_at or time, time) end
-      if ended == SUCCEEDED and last then won, finish = won + 1, math.max(finish, time) end
+      if ended == SUCCEEDED and last then won, finish = won + 1, math.max(finish or time, time) end
     end
   end
   if failed_at then return LOST, failed_at + c.base end

@@ -78,7 +78,7 @@ local function merge_task(c, task, r, at, started, name, queue, worker)
   if r[15] then task.y = math.max(task.y or 0, math.min(ms(r[15]), now + MAX_AHEAD) - c.base) end
   local attempt = attempt_of(task, r[6], r[5])
   if attempt[3] == 0 then attempt[3] = name end
-  if attempt[4] == 0 then attempt[4] = queue end
+  if queue ~= 0 and (attempt[4] == 0 or kind == PUBLISHED) then attempt[4] = queue end
   if kind == PUBLISHED then
     if seen(attempt[5], time) then return nil end
     insert(attempt[5], {time, queue})

@@ -1,0 +1,442 @@
+"""What both stores make of records."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from chordwatch.recording.records import End, Kind, Role, pack_id
+from chordwatch.store.protocol import Store
+from tests.contract.batches import (
+    CALLBACK,
+    QUEUE,
+    TASK,
+    Process,
+    callback,
+    callback_run,
+    ended,
+    new_id,
+    pack,
+    published,
+    received,
+    record,
+    run_chord,
+    started,
+)
+from tests.contract.conftest import OpenStore
+from tests.support.polling import wait_until
+
+NOW = time.time()
+
+
+def test_a_chord_is_told_from_its_first_message_to_its_callbacks_end(store: Store) -> None:
+    chord_id, callback_id, tasks = run_chord(store, size=3, at=NOW)
+    chord = store.get(chord_id).chord
+    assert (chord.state, chord.health, chord.size, chord.counted, chord.missing) == (
+        "succeeded",
+        "done",
+        3,
+        3,
+        (),
+    )
+    assert [(part.index, part.task_id, part.name) for part in chord.header] == [
+        (n, task_id, TASK) for n, task_id in enumerate(tasks)
+    ]
+    part = chord.header[1]
+    assert (part.state, part.worker, part.queue, part.attempt, part.counted) == (
+        "succeeded",
+        "worker@host",
+        QUEUE,
+        0,
+        True,
+    )
+    times = (part.published_at, part.started_at, part.finished_at)
+    assert times == pytest.approx((NOW + 0.001, NOW + 1, NOW + 2.001), abs=0.001)
+    assert (chord.callback.task_id, chord.callback.name, chord.callback.state) == (
+        callback_id,
+        CALLBACK,
+        "succeeded",
+    )
+    assert chord.opened_at == pytest.approx(NOW, abs=0.001)
+    assert chord.finished_at == pytest.approx(NOW + 4, abs=0.001)
+    assert chord.instrumented
+
+
+def test_every_id_finds_its_chord(store: Store) -> None:
+    lives = [run_chord(store, size=4, at=NOW) for _ in range(5)]
+    for chord_id, callback_id, tasks in lives:
+        for known in (chord_id, callback_id, *tasks):
+            assert store.get(known).chord.chord_id == chord_id
+    assert store.get(new_id()) is None
+    assert store.get("no such id") is None
+
+
+def test_a_batch_counts_once(store: Store) -> None:
+    process, chord_id, task = Process(store), new_id(), new_id()
+    facts = {"c": callback(new_id()), "a": NOW}
+    process.send(chord_id, [published(task, NOW, index=0)], **facts)
+    batch = process.send(chord_id, [ended(task, NOW + 2, index=0, started=NOW + 1, counted=True)])
+    before, counted = store.get(chord_id), store.counters()
+    store.apply(batch)
+    assert store.get(chord_id) == before
+    assert store.counters() == counted
+    assert counted.header_tasks[CALLBACK, TASK, "succeeded"] == 1
+
+
+def test_gaps_are_named(store: Store) -> None:
+    chord_id, first, last = new_id(), new_id(), new_id()
+    Process(store).send(
+        chord_id,
+        [published(first, NOW, index=0), ended(last, NOW + 1, index=3, started=NOW, counted=True)],
+        n=5,
+    )
+    chord = store.get(chord_id).chord
+    assert [(gap.index, gap.task_id) for gap in chord.missing] == [
+        (0, first),
+        (1, None),
+        (2, None),
+        (4, None),
+    ]
+    assert (chord.state, chord.counted, chord.size) == ("open", 1, 5)
+
+
+def test_each_retry_is_an_attempt(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    worker = Process(store)
+    error = "ValueError: no"
+    worker.send(
+        chord_id,
+        [
+            published(task, NOW, index=0),
+            ended(task, NOW + 2, End.RETRYING, index=0, started=NOW + 1, error=error),
+            published(task, NOW + 2, index=0, retries=1, eta=NOW + 60),
+        ],
+        c=callback(new_id()),
+    )
+    recorded = store.get(task)
+    part = recorded.chord.header[0]
+    assert (part.state, part.attempt, part.finished_at, part.counted) == ("retrying", 1, None, False)
+    assert [(a.attempt, a.state, a.error) for a in part.attempts] == [
+        (0, "retrying", error),
+        (1, "published", None),
+    ]
+    assert recorded.etas == {task: pytest.approx(NOW + 60, abs=0.001)}
+    worker.send(chord_id, [ended(task, NOW + 62, index=0, retries=1, started=NOW + 61, counted=True)])
+    part = store.get(chord_id).chord.header[0]
+    assert (part.state, part.attempt, part.counted, part.error) == ("succeeded", 1, True, None)
+    counters = store.counters()
+    assert counters.retries == {(CALLBACK, TASK, "header"): 1}
+    assert counters.header_tasks[CALLBACK, TASK, "retried"] == 1
+    assert counters.header_tasks[CALLBACK, TASK, "published"] == 2
+
+
+def test_a_replacement_goes_further_than_what_it_replaces(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    Process(store).send(
+        chord_id,
+        [
+            ended(task, NOW + 1, End.IGNORED, index=0, started=NOW, counted=False),
+            published(task, NOW + 1, index=0, nesting=1, name="proj.tasks.instead"),
+        ],
+    )
+    part = store.get(chord_id).chord.header[0]
+    assert (part.state, part.name, part.attempt) == ("published", "proj.tasks.instead", 0)
+    assert [attempt.state for attempt in part.attempts] == ["ignored", "published"]
+
+
+def test_a_redelivered_task_ran_twice(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    Process(store, "producer").send(chord_id, [published(task, NOW, index=0)], n=1)
+    Process(store, "one@host").send(
+        chord_id, [received(task, NOW + 1, index=0), started(task, NOW + 2, index=0)]
+    )
+    other = Process(store, "two@host")
+    other.send(chord_id, [received(task, NOW + 10, index=0), started(task, NOW + 11, index=0)])
+    other.send(chord_id, [ended(task, NOW + 12, index=0, started=NOW + 11, counted=True)])
+    part = store.get(chord_id).chord.header[0]
+    assert [(a.attempt, a.state, a.worker) for a in part.attempts] == [
+        (0, "started", "one@host"),
+        (0, "succeeded", "two@host"),
+    ]
+    assert (part.state, part.worker, part.counted) == ("succeeded", "two@host", True)
+    assert part.attempts[0].received_at == pytest.approx(NOW + 1, abs=0.001)
+    assert part.attempts[0].published_at == pytest.approx(NOW, abs=0.001)
+
+
+def test_a_frozen_chord_applied_twice_publishes_each_part_twice(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    producer = Process(store, "producer")
+    producer.send(chord_id, [published(task, NOW, index=0)], n=1, a=NOW)
+    producer.send(chord_id, [published(task, NOW + 5, index=0)], n=1, a=NOW + 5)
+    recorded = store.get(chord_id)
+    assert recorded.applied == 2
+    assert [attempt.state for attempt in recorded.chord.header[0].attempts] == ["published", "published"]
+    assert recorded.chord.size == 1
+
+
+def test_a_hard_time_limit_told_twice_is_one_failure(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    worker, child = Process(store), Process(store)
+    child.send(chord_id, [started(task, NOW, index=0)], n=2, c=callback(new_id()))
+    fields = {"index": 0, "counted": True, "error": "TimeLimitExceeded(1)"}
+    worker.send(
+        chord_id, [ended(task, NOW + 1, End.FAILED, **fields), ended(task, NOW + 1.1, End.FAILED, **fields)]
+    )
+    part = store.get(chord_id).chord.header[0]
+    assert [(a.state, a.error) for a in part.attempts] == [("failed", "TimeLimitExceeded(1)")]
+    assert store.counters().header_tasks[CALLBACK, TASK, "failed"] == 1
+
+
+def test_a_failed_part_fails_the_chord_when_all_are_counted(store: Store) -> None:
+    chord_id, tasks = new_id(), [new_id(), new_id()]
+    worker = Process(store)
+    worker.send(
+        chord_id,
+        [ended(tasks[0], NOW + 1, End.FAILED, index=0, started=NOW, counted=True, error="KeyError: 1")],
+        n=2,
+        c=callback(new_id()),
+    )
+    assert store.get(chord_id).chord.state == "open"
+    worker.send(chord_id, [ended(tasks[1], NOW + 2, index=1, started=NOW, counted=True)])
+    chord = store.get(chord_id).chord
+    assert (chord.state, chord.health) == ("failed", "failed")
+    assert chord.finished_at == pytest.approx(NOW + 2, abs=0.001)
+    assert chord.header[0].error == "KeyError: 1"
+
+
+def test_a_dynamic_part_makes_the_chord_larger(store: Store) -> None:
+    chord_id, first, added = new_id(), new_id(), new_id()
+    worker = Process(store)
+    worker.send(
+        chord_id,
+        [
+            published(added, NOW, index=0, dynamic=True),
+            ended(first, NOW + 1, index=0, started=NOW, counted=True),
+        ],
+        n=1,
+    )
+    recorded = store.get(chord_id)
+    assert (recorded.chord.size, recorded.chord.counted, recorded.dynamic) == (2, 1, (added,))
+    assert {part.task_id for part in recorded.chord.header} == {first, added}
+    worker.send(chord_id, [ended(added, NOW + 2, End.FAILED, index=0, counted=True)])
+    assert store.get(added).chord.state == "failed"
+
+
+def test_a_planned_chord_opens_with_its_first_message(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    process = Process(store)
+    process.send(chord_id, [record(Kind.EXPECTED, task, NOW, index=0)], c=callback(new_id()), l=1)
+    chord = store.get(task).chord
+    assert (chord.state, chord.header[0].state, chord.opened_at) == ("planned", "unknown", None)
+    assert store.open_counts() == {}
+    assert store.counters().started == {}
+    process.send(chord_id, [published(task, NOW + 5, index=0)])
+    chord = store.get(chord_id).chord
+    assert (chord.state, chord.header[0].state, chord.header[0].name) == ("open", "published", TASK)
+    assert store.counters().started == {CALLBACK: 1}
+
+
+def test_a_chain_as_callback_ends_with_its_last_step(store: Store) -> None:
+    chord_id, part, steps = new_id(), new_id(), [new_id(), new_id()]
+    worker = Process(store)
+    facts = {"n": 1, "c": callback(steps[0])}
+    worker.send(chord_id, [ended(part, NOW, index=0, started=NOW - 1, counted=True)], **facts)
+    worker.send(
+        chord_id, [ended(steps[0], NOW + 1, role=Role.CALLBACK, started=NOW, last=False, name=CALLBACK)]
+    )
+    chord = store.get(chord_id).chord
+    assert (chord.state, chord.callback.state) == ("open", "started")
+    last = ended(steps[1], NOW + 3, role=Role.CALLBACK, started=NOW + 2, last=True, name="proj.tasks.then")
+    worker.send(chord_id, [last])
+    chord = store.get(steps[1]).chord
+    assert (chord.chord_id, chord.state, chord.callback.name) == (chord_id, "succeeded", CALLBACK)
+    assert chord.finished_at == pytest.approx(NOW + 3, abs=0.001)
+
+
+def test_a_group_as_callback_ends_with_its_last_member(store: Store) -> None:
+    chord_id, members = new_id(), [new_id(), new_id()]
+    worker = Process(store)
+    worker.send(chord_id, callback_run(members[0], NOW), c=callback(new_id(), ends=2), n=0)
+    assert store.get(chord_id).chord.state == "open"
+    worker.send(chord_id, callback_run(members[1], NOW + 5))
+    assert store.get(chord_id).chord.state == "succeeded"
+
+
+def test_a_callback_that_fails_fails_the_chord(store: Store) -> None:
+    chord_id, task, body = new_id(), new_id(), new_id()
+    worker = Process(store)
+    worker.send(chord_id, [ended(task, NOW, index=0, started=NOW - 1, counted=True)], n=1, c=callback(body))
+    role = {"role": Role.CALLBACK, "name": CALLBACK}
+    worker.send(chord_id, [ended(body, NOW + 1, End.RETRYING, started=NOW, error="OSError", **role)])
+    worker.send(chord_id, [published(body, NOW + 1, retries=1, **role)])
+    assert store.get(chord_id).chord.callback.state == "retrying"
+    worker.send(
+        chord_id, [ended(body, NOW + 3, End.FAILED, retries=1, started=NOW + 2, error="OSError: 5", **role)]
+    )
+    chord = store.get(chord_id).chord
+    assert (chord.state, chord.callback.state, chord.callback.attempt) == ("failed", "failed", 1)
+    assert chord.callback.error == "OSError: 5"
+    assert store.counters().retries == {(CALLBACK, CALLBACK, "callback"): 1}
+
+
+def test_errbacks_are_told_with_their_state(store: Store) -> None:
+    chord_id, errback = new_id(), new_id()
+    worker = Process(store)
+    worker.send(chord_id, n=1, e=[[pack_id(errback), "proj.tasks.sorry"], [None, "proj.tasks.tell"]])
+    worker.send(chord_id, [ended(errback, NOW, role=Role.ERRBACK, started=NOW, name="proj.tasks.sorry")])
+    errbacks = store.get(chord_id).chord.errbacks
+    assert [(e.task_id, e.name, e.state) for e in errbacks] == [
+        (errback, "proj.tasks.sorry", "succeeded"),
+        (None, "proj.tasks.tell", "unknown"),
+    ]
+
+
+def test_what_else_is_known_of_a_chord(store: Store) -> None:
+    chord_id, root, parent = new_id(), new_id(), new_id()
+    facts = {"r": root, "p": parent, "s": b'{"task": "x"}', "x": [NOW, "EncodeError: no"], "a": NOW}
+    Process(store).send(chord_id, [published(new_id(), NOW, index=0)], **facts)
+    recorded = store.get(chord_id)
+    assert (recorded.chord.root_id, recorded.chord.parent_id) == (root, parent)
+    assert recorded.signature == b'{"task": "x"}'
+    assert recorded.dispatch_error == (pytest.approx(NOW, abs=0.001), "EncodeError: no")
+
+
+def test_a_signature_is_kept_only_while_the_chord_is_open(store: Store) -> None:
+    chord_id, _, _ = run_chord(store, size=1, at=NOW)
+    Process(store).send(chord_id, s=b"late")
+    assert store.get(chord_id).signature is None
+
+
+def test_an_unsure_entry_makes_no_chord_but_waits_for_one(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    Process(store, "one@host").send(chord_id, [ended(task, NOW + 1, End.FAILED, index=0, counted=True)], u=1)
+    assert store.get(chord_id) is None
+    assert store.open_chords() == []
+    Process(store, "producer").send(chord_id, [published(task, NOW, index=0)], n=2)
+    chord = store.get(chord_id).chord
+    assert (chord.counted, chord.header[0].state, chord.header[0].worker) == (1, "failed", "one@host")
+
+
+def test_ids_of_any_form(store: Store) -> None:
+    chord_id, odd = "my chord \U0001f3b5", ["a", "x" * 10_000, "nul\0", "lone \ud800", "0123456789abcdef"]
+    Process(store).send(
+        chord_id,
+        [ended(i, NOW, index=n, started=NOW, counted=True) for n, i in enumerate(odd)],
+        n=len(odd) + 1,
+    )
+    chord = store.get(chord_id).chord
+    assert [part.task_id for part in chord.header] == odd
+    assert chord.counted == len(odd)
+    for task_id in odd:
+        assert store.get(task_id).chord.chord_id == chord_id
+
+
+@pytest.mark.parametrize("name", ["nul\0", "lone \ud800", "\U0001f3b5" * 300, "x" * 10_000, "a}{b", "\xff\n"])
+def test_names_of_any_form_are_cut(store: Store, name: str) -> None:
+    chord_id, task = new_id(), new_id()
+    worker = Process(store, node=name)
+    fields = {"index": 0, "name": name, "queue": name}
+    worker.send(
+        chord_id,
+        [ended(task, NOW, End.FAILED, started=NOW, error=name, **fields)],
+        c=callback(new_id(), name),
+        x=[NOW, name],
+    )
+    recorded = store.get(chord_id)
+    part = recorded.chord.header[0]
+    assert [part.name, part.queue, part.worker, part.error] == [name[:200]] * 4
+    assert recorded.chord.callback.name == name[:200]
+    assert recorded.dispatch_error[1] == name[:200]
+    assert sum(store.counters().header_tasks.values()) == 2
+
+
+def test_two_tasks_with_one_index_are_two(store: Store) -> None:
+    chord_id, tasks = new_id(), [new_id(), new_id()]
+    Process(store).send(chord_id, [ended(i, NOW, index=1, started=NOW, counted=True) for i in tasks], n=2)
+    chord = store.get(chord_id).chord
+    assert {part.task_id for part in chord.header} == set(tasks)
+    assert chord.counted == 2
+
+
+def test_huge_and_absent_indexes(store: Store) -> None:
+    chord_id, far, nowhere = new_id(), new_id(), new_id()
+    Process(store).send(chord_id, [published(far, NOW, index=1 << 40), published(nowhere, NOW)])
+    assert {(p.index, p.task_id) for p in store.get(far).chord.header} == {(1 << 40, far), (None, nowhere)}
+
+
+def test_times_far_apart(store: Store) -> None:
+    chord_id, tasks = new_id(), [new_id(), new_id()]
+    worker = Process(store)
+    worker.send(chord_id, [published(i, NOW, index=n) for n, i in enumerate(tasks)])
+    worker.send(chord_id, [ended(tasks[0], NOW + 86_400, index=0, started=NOW + 80_000, counted=True)])
+    worker.send(chord_id, [started(tasks[1], NOW - 86_400, index=1)])
+    first, second = store.get(chord_id).chord.header
+    assert first.finished_at == pytest.approx(NOW + 86_400, abs=0.001)
+    assert second.started_at == pytest.approx(NOW - 86_400, abs=0.001)
+    assert second.published_at == pytest.approx(NOW, abs=0.001)
+
+
+def test_progress_is_never_in_the_future(store: Store) -> None:
+    chord_id = new_id()
+    Process(store).send(chord_id, [published(new_id(), NOW + 10_000, index=0)])
+    assert store.get(chord_id).chord.progressed_at <= store.now() + 1.5
+
+
+def test_a_chord_of_a_hundred_thousand(store: Store) -> None:
+    chord_id, tasks = new_id(), [new_id() for _ in range(100_000)]
+    worker, size = Process(store), len(tasks)
+    for start in range(0, size, 5000):
+        parts = list(enumerate(tasks))[start : start + 5000]
+        worker.send(
+            chord_id,
+            [ended(i, NOW + 1, index=n, started=NOW, counted=True) for n, i in parts if n != 77_777],
+            n=size,
+        )
+    assert store.get(tasks[99_999]).chord.counted == size - 1
+    (listed,) = store.open_chords()
+    assert [gap.index for gap in listed.chord.missing] == [77_777]
+    chord = store.get(chord_id).chord
+    assert [part.task_id for part in chord.header] == [i for n, i in enumerate(tasks) if n != 77_777]
+
+
+def test_namespaces_do_not_mix(open_store: OpenStore) -> None:
+    one, other = open_store(namespace="one"), open_store(namespace="other")
+    chord_id, _, _ = run_chord(one, size=1, at=NOW)
+    assert one.get(chord_id).chord.namespace == "one"
+    assert other.get(chord_id) is None
+    assert other.counters().started == {}
+
+
+def test_a_batch_of_another_version_or_of_no_version_is_refused_and_counted(store: Store) -> None:
+    chord_id = new_id()
+    batch = pack("boot", 1, "node", [(chord_id, {"n": 1}, [])])
+    store.apply(b"\x97\x02" + batch[2:])
+    store.apply(b"\xff\xfe no msgpack")
+    broken = published(new_id(), "not a time", index=0)
+    fine = new_id()
+    chords = [(chord_id, {"n": 1}, [broken]), (fine, {"n": 1}, [])]
+    store.apply(pack("boot", 2, "node", chords, dropped={"overflow": 7}))
+    assert store.get(fine).chord.size == 1
+    assert store.counters().dropped == {"version": 1, "overflow": 7, "corrupt": 2}
+
+
+def test_chords_are_settled_once_after_a_second(store: Store) -> None:
+    chord_id, callback_id, _ = run_chord(store, size=3, at=NOW)
+    assert store.counters().finished == {}
+    assert [c.chord.chord_id for c in store.finished_chords()] == [chord_id]
+    counters = wait_until(
+        lambda: store.counters() if store.counters().finished else None, "the chord settles"
+    )
+    assert counters.finished == {(CALLBACK, "succeeded"): 1}
+    assert {name: h[CALLBACK].sum for name, h in counters.histograms.items()} == {
+        "duration": pytest.approx(4, abs=0.002),
+        "barrier": pytest.approx(2.002, abs=0.002),
+        "callback_wait": pytest.approx(1.498, abs=0.002),
+        "straggler": pytest.approx(0.001, abs=0.002),
+    }
+    assert all(sum(h[CALLBACK].counts) == 1 for h in counters.histograms.values())
+    role = {"role": Role.CALLBACK, "name": CALLBACK}
+    Process(store).send(chord_id, [ended(callback_id, NOW + 9, started=NOW + 8, last=True, **role)])
+    assert store.counters().finished == {(CALLBACK, "succeeded"): 1}
+    assert [c.chord.chord_id for c in store.finished_chords()] == [chord_id]
