@@ -63,7 +63,8 @@ class Author:
                 lambda: self._group(2, 3),
                 lambda: self.chord(depth),
                 lambda: _chain(self.part(), self.chord(depth)),
-                lambda: _chain(self.part(), self._group(2, 2)),
+                # A step that fails before a group in a header blocks a worker for ever: Celery waits for the group.
+                lambda: _chain(self._plain(), self._group(2, 2)),
                 lambda: _chain(self._group(2, 2), self.callback()),
             ]
         )()

@@ -20,6 +20,7 @@ STATES = {"SUCCESS": "succeeded", "FAILURE": "failed", "REVOKED": "revoked"}
 ENDS = {"retried": "retrying", "rejected": "failed"}
 
 Event = dict[str, Any]
+Signature = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,15 @@ class Oracle:
         self._headers: dict[str, list[Message]] = {}
         self._events: dict[str, list[Event]] = {}
         self._names: dict[str, str] = {}
+        #: By chord: what carried one of its parts first, where a later step of a chain is a part.
+        self._carried: dict[str, tuple[Signature, float]] = {}
         for message in messages:
-            self._names |= {_id(step): step["task"] for step in message.chain}
-            self._names |= {_id(leaf): leaf["task"] for step in message.chain for leaf in leaves(step)}
+            for step in [step for top in message.chain for step in (top, *leaves(top))]:
+                self._names[_id(step)] = step["task"]
+                if "chord" in step["options"]:
+                    self._carried.setdefault(
+                        step["options"]["group_id"], (step["options"]["chord"], message.at)
+                    )
             self._messages.setdefault(message.id, []).append(message)
             if message.chord is not None and message.group is not None:
                 self._headers.setdefault(message.group, []).append(message)
@@ -89,17 +96,23 @@ class Oracle:
         )
 
     def fates(self) -> dict[str, Fate]:
-        """Return what became of each chord whose header was published, by group id."""
-        return {chord_id: self._fate(chord_id, found) for chord_id, found in self._headers.items()}
+        """Return what became of each chord that was dispatched, by group id."""
+        # A size alone is no chord: Celery writes one for a group in a header, too.
+        carried = [
+            chord_id
+            for chord_id, counting in self._countings.items()
+            if counting.size is not None and chord_id in self._carried
+        ]
+        return {chord_id: self._fate(chord_id) for chord_id in dict.fromkeys([*self._headers, *carried])}
 
-    def _fate(self, chord_id: str, messages: list[Message]) -> Fate:
+    def _fate(self, chord_id: str) -> Fate:
+        messages = self._headers.get(chord_id, [])
+        body, since = (messages[0].chord, messages[0].at) if messages else self._carried[chord_id]
         counting = self._countings.get(chord_id, Counting())
         size = None if counting.size is None else counting.size + counting.added
         ids = dict.fromkeys([message.id for message in messages]) | dict.fromkeys(counting.parts)
         header = {task_id: self._part(chord_id, task_id, counting.parts.get(task_id)) for task_id in ids}
-        body = messages[0].chord
         assert body
-        since = messages[0].at
         steps = {
             task_id: self._step(task_id, since)
             for task_id in self._steps(list(map(_id, leaves(body))), since)
@@ -191,7 +204,7 @@ def _state(size: int | None, counting: Counting, steps: list[str], last: list[st
     return "succeeded" if complete and set(last) == {"succeeded"} else "open"
 
 
-def leaves(signature: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+def leaves(signature: Signature | None) -> Iterator[Signature]:
     """Yield the signature of every task in a serialised signature."""
     if signature is None:
         return
@@ -202,7 +215,7 @@ def leaves(signature: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         yield from leaves(member)
 
 
-def first_names(signature: dict[str, Any]) -> list[str]:
+def first_names(signature: Signature) -> list[str]:
     """Return the names of the tasks that a signature begins with."""
     members = _members(signature)
     if members is None:
@@ -214,7 +227,7 @@ def first_names(signature: dict[str, Any]) -> list[str]:
     return [name for member in members for name in first_names(member)]
 
 
-def last_ids(signature: dict[str, Any]) -> list[str]:
+def last_ids(signature: Signature) -> list[str]:
     """Return the ids of the tasks that a signature ends with."""
     if tail := _tail(signature):
         return last_ids(tail[-1])
@@ -226,11 +239,11 @@ def last_ids(signature: dict[str, Any]) -> list[str]:
     return [task_id for member in members for task_id in last_ids(member)]
 
 
-def _id(signature: dict[str, Any]) -> str:
+def _id(signature: Signature) -> str:
     return str(signature["options"].get("task_id"))
 
 
-def _key(signature: dict[str, Any] | None) -> tuple[tuple[str, int], ...]:
+def _key(signature: Signature | None) -> tuple[tuple[str, int], ...]:
     """Return what only the callbacks of twins have in common: ids, and how often a task was replaced before."""
     return tuple((_id(leaf), leaf["options"].get("replaced_task_nesting") or 0) for leaf in leaves(signature))
 
@@ -239,12 +252,12 @@ def _run(event: Event) -> tuple[int, int]:
     return event["nesting"], event["retries"]
 
 
-def _tail(signature: dict[str, Any]) -> list[dict[str, Any]]:
+def _tail(signature: Signature) -> list[Signature]:
     """Return the steps that follow in a chain, in which the signature's chord is a step itself."""
     return list(reversed(signature["options"].get("chain") or ()))
 
 
-def _members(signature: dict[str, Any]) -> list[dict[str, Any]] | None:
+def _members(signature: Signature) -> list[Signature] | None:
     kwargs = signature["kwargs"]
     match signature["task"]:
         case "celery.chain" | "celery.group":
