@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import _thread
-import gc
 import logging
 import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -188,21 +188,30 @@ def test_shutdown_waits_for_a_goodbye_only_so_long(telephone: Telephone, broken:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_has_no_heartbeat_and_no_connection(
-    telephone: Telephone, heartbeats: Heartbeats
-) -> None:
+def test_a_forked_child_has_no_heartbeat_and_frees_the_line() -> None:
+    lines: list[weakref.ref[Telephone]] = []
+
+    def connect() -> Line:
+        line = Telephone()
+        lines.append(weakref.ref(line))
+        return line
+
+    def line() -> Telephone:
+        (found,) = [alive for each in lines if (alive := each())]
+        return found
+
+    heartbeats = Heartbeats(connect, boot="b1", interval=0.2)
     heartbeats.start(consumer("celery"))
-    wait_for_beats(telephone, 1)
+    wait_until(lambda: lines and line().said, "a first beat")
 
     pid = os.fork()
     if pid == 0:
-        gc.collect()
-        clean = heartbeats._pulse is None and heartbeats.stop()
-        os._exit(0 if clean else 1)
+        os._exit(0 if lines[0]() is None and heartbeats.stop() else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    heard = len(telephone.said)
-    wait_for_beats(telephone, heard + 1)
+    heard = len(line().said)
+    wait_until(lambda: len(line().said) > heard, "the parent goes on")
+    assert heartbeats.stop(5)
 
 
 # What a heartbeat says.
