@@ -1,11 +1,12 @@
-"""Where recorded tasks run that the X-ray did not locate: a busy worker does not always answer. Pure."""
+"""What workers do that do not answer, as records and heartbeats tell it: a busy worker is often silent. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from chordwatch.evidence.facts import Consumers, Place
+from chordwatch.evidence.facts import Consumers, Place, Worker
 from chordwatch.model import FINISHED, Callback, HeaderTask
 from chordwatch.store.protocol import WorkerRecord
 from chordwatch.watch.look import Sighting
@@ -24,7 +25,7 @@ def stale_after(heartbeat_interval: float) -> float:
     return max(STALE_BEAT, _BEATS_MISSED * heartbeat_interval)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Liveness:
     """What speaks against a task that was recorded as started: its worker's answer, or no heartbeat.
 
@@ -41,23 +42,42 @@ class Liveness:
     def runs(self, worker: str, since: float) -> bool:
         """Whether a task that `worker` started at `since` may still run."""
         asked_at = self.consumers.asked_at
-        asked = asked_at is not None and asked_at > since
-        if asked and any(answer.hostname == worker for answer in self.consumers.workers):
+        if asked_at is not None and asked_at > since and worker in self._answered:
             return False  # it named the tasks that it runs
         beats = [record for record in self.workers if record.heartbeat.node == worker]
-        return not beats or any(self._beats(record, since, asked_at if asked else None) for record in beats)
+        # One that beats since later was started anew, and runs nothing of before.
+        return not beats or any(
+            self._lives(record) and record.first_beat_at <= since + _SLACK for record in beats
+        )
 
-    def _beats(self, record: WorkerRecord, since: float, asked_at: float | None) -> bool:
-        """Whether the worker lives and is the one that started the task; `asked_at` when it gave no answer."""
+    @cached_property
+    def readers(self) -> Consumers:
+        """Who reads the queues: those that answered, and those that are silent and live."""
+        if self.consumers.asked_at is None:
+            return self.consumers  # of others than the recorded ones nothing is known
+        silent = {
+            record.heartbeat.node: Worker(
+                hostname=record.heartbeat.node,
+                queues=record.heartbeat.queues,
+                concurrency=record.heartbeat.concurrency,
+                pid=record.heartbeat.pid,
+            )
+            for record in self.workers
+            if record.heartbeat.node not in self._answered and self._lives(record)
+        }
+        return replace(self.consumers, workers=(*self.consumers.workers, *silent.values()))
+
+    @cached_property
+    def _answered(self) -> frozenset[str]:
+        return frozenset(worker.hostname for worker in self.consumers.workers)
+
+    def _lives(self, record: WorkerRecord) -> bool:
         if record.gone or self.now - record.last_beat_at > self.stale:
             return False
-        if (
-            record.heartbeat.pool == _ALWAYS_ANSWERS
-            and asked_at is not None
-            and record.last_beat_at < asked_at
-        ):
-            return False
-        return record.first_beat_at <= since + _SLACK  # else it was started anew since
+        asked_at = self.consumers.asked_at
+        silent = record.heartbeat.node not in self._answered
+        deaf = silent and asked_at is not None and record.last_beat_at < asked_at
+        return not (deaf and record.heartbeat.pool == _ALWAYS_ANSWERS)
 
 
 def with_running(sighting: Sighting, liveness: Liveness) -> Sighting:
@@ -67,11 +87,19 @@ def with_running(sighting: Sighting, liveness: Liveness) -> Sighting:
     places = dict(sighting.places)
     for task_id, place in _recorded(sighting):
         known = places.get(task_id)
-        unlocated = known is None or known.kind in ("nowhere", "unknown")
-        # What was started during the look is not where the look met it.
-        if unlocated or (place.since or 0.0) >= liveness.looked_at:
+        if known is None or _goes_before(place, known, liveness.looked_at):
             places[task_id] = _placed(place, known, liveness)
     return replace(sighting, places=places)
+
+
+def _goes_before(running: Place, known: Place, looked_at: float) -> bool:
+    """Whether the record knows better than the X-ray where a task is."""
+    started = running.since or 0.0
+    if known.kind == "unacked":
+        # A late acknowledgement comes after the task; a delivery after its start is another one.
+        return started + _SLACK >= (known.since or 0.0)
+    # What was started during the look is not where the look met it.
+    return known.kind in ("nowhere", "unknown") or started >= looked_at
 
 
 def _placed(place: Place, known: Place | None, liveness: Liveness) -> Place:

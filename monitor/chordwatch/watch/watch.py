@@ -82,8 +82,8 @@ class Watch:
         evidence = self._gatherer.one_chord(chord_id, this, recorded)
         if evidence is None:
             return None, this.gaps.lines()
-        workers = self._records.workers(this.gaps) if recorded else Recorded()
-        return self._diagnosed(evidence, recorded, workers, this), this.gaps.lines()
+        liveness = self._liveness(self._records.workers(this.gaps), this)
+        return self._diagnosed(evidence, recorded, liveness, this), this.gaps.lines()
 
     def look(
         self, *, health: str = "all", callback: str | None = None, limit: int | None = DEFAULT_LIMIT
@@ -139,29 +139,32 @@ class Watch:
         met = self._gatherer.all_chords(this, finished=scan, recorded=known.chords)
         seen = {evidence.keys.chord_id: evidence for evidence in met}
         alone = [recorded for id_, recorded in known.chords.items() if id_ not in seen]
+        liveness = self._liveness(known, this)
         return (
-            *(
-                self._diagnosed(evidence, known.chords.get(id_), known, this)
-                for id_, evidence in seen.items()
-            ),
-            *(self._diagnosed(None, recorded, known, this) for recorded in alone),
+            *(self._diagnosed(each, known.chords.get(id_), liveness, this) for id_, each in seen.items()),
+            *(self._diagnosed(None, recorded, liveness, this) for recorded in alone),
+        )
+
+    def _liveness(self, known: Recorded, this: Round) -> Liveness:
+        return Liveness(
+            consumers=this.survey.consumers,
+            workers=known.workers,
+            now=known.now,
+            looked_at=this.taken_at,
+            stale=stale_after(self.settings.heartbeat_interval),
         )
 
     def _diagnosed(
-        self, evidence: ChordEvidence | None, recorded: RecordedChord | None, known: Recorded, this: Round
+        self,
+        evidence: ChordEvidence | None,
+        recorded: RecordedChord | None,
+        liveness: Liveness,
+        this: Round,
     ) -> Sighting:
         sighting = merge(_seen(evidence, recorded), recorded)
-        consumers = this.survey.consumers
         if recorded:
-            liveness = Liveness(
-                consumers=consumers,
-                workers=known.workers,
-                now=known.now,
-                looked_at=this.taken_at,
-                stale=stale_after(self.settings.heartbeat_interval),
-            )
             sighting = with_running(sighting, liveness)
-        verdicts = diagnose(sighting.chord, sighting.places, consumers, this.taken_at)
+        verdicts = diagnose(sighting.chord, sighting.places, liveness.readers, this.taken_at)
         chord = replace(
             sighting.chord,
             verdicts=verdicts,

@@ -38,20 +38,12 @@ class Installation:
             **environment,
         )
 
-    def worker(self, concurrency: int) -> subprocess.Popen[bytes]:
+    def worker(self, concurrency: int, pool: str = "prefork") -> subprocess.Popen[bytes]:
         """Start a worker; return it when it is ready."""
-        options = (
-            "-n",
-            "w1@here",
-            "-c",
-            str(concurrency),
-            "--without-gossip",
-            "--without-mingle",
-            "-l",
-            "INFO",
-        )
+        options = ("-n", "w1@here", "-P", pool, "-c", str(concurrency), "-l", "INFO")
+        quiet = ("--without-gossip", "--without-mingle")
         worker = self.processes.start(
-            "worker", *celery("-A", "project", "worker", *options), cwd=HERE, env=self.environment
+            "worker", *celery("-A", "project", "worker", *options, *quiet), cwd=HERE, env=self.environment
         )
         wait_until(lambda: " ready." in self.processes.log("worker"), "the worker is ready")
         return worker

@@ -109,3 +109,47 @@ def test_a_prefork_worker_that_did_not_answer_runs_it_only_if_it_has_beaten_sinc
 def test_heartbeats_that_are_far_apart_may_be_older() -> None:
     assert stale_after(2.0) == STALE_BEAT
     assert stale_after(60.0) == 300.0
+
+
+@pytest.mark.parametrize(
+    ("delivered", "runs"), [(NOW - 6, True), (NOW - 4, True), (None, True), (NOW + 60, False)]
+)
+def test_a_message_is_unacknowledged_while_its_task_runs(delivered: float | None, runs: bool) -> None:
+    unacked = Place(kind="unacked", name="celery", since=delivered)
+
+    assert placed(beat(), place=unacked).places == {"h1": RUNNING if runs else unacked}
+
+
+def test_a_message_of_a_worker_that_may_be_dead_is_unacknowledged() -> None:
+    unacked = Place(kind="unacked", name="celery", since=NOW - 6)
+
+    assert placed(beat(gone=True), place=unacked).places == {"h1": unacked}
+
+
+def readers(*workers: WorkerRecord, asked: Consumers | None = None) -> list[str]:
+    """Return the hostnames of those that are taken to read the queues."""
+    known = asked or consumers()
+    liveness = Liveness(consumers=known, workers=workers, now=NOW, looked_at=NOW)
+    return [worker.hostname for worker in liveness.readers.workers]
+
+
+def test_a_silent_worker_that_beats_reads_its_queues() -> None:
+    assert readers(beat()) == ["w1@zoo"]
+    assert readers(beat(), beat("w2@zoo"), asked=consumers(W1)) == ["w1@zoo", "w2@zoo"]
+
+
+def test_a_worker_that_is_restarted_is_told_once() -> None:
+    assert readers(beat(first=NOW - 90, last=NOW - 3), beat(first=NOW - 2)) == ["w1@zoo"]
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [beat(gone=True), beat(last=NOW - STALE_BEAT - 1), beat(pool="prefork", last=NOW - 1)],
+    ids=["said goodbye", "silent", "prefork, and did not answer"],
+)
+def test_a_worker_that_may_be_dead_reads_nothing(worker: WorkerRecord) -> None:
+    assert readers(worker) == []
+
+
+def test_where_workers_cannot_be_asked_heartbeats_do_not_stand_for_all() -> None:
+    assert readers(beat(), asked=Consumers()) == []
