@@ -35,10 +35,10 @@ def measure_killed(kills: int) -> list[Figure]:
         counted = [_kill(opened, worker, seen) for _ in range(kills)]
     return [
         Figure(
-            group=f"SIGKILL of a busy child, {kills} kills",
+            group="SIGKILL of a busy child",
             what=what,
             variant=CHORDWATCH,
-            unit="transitions per kill, min-max",
+            unit=f"transitions per kill, {kills} kills [min - max]",
             spread=Spread.range(values),
         )
         for what, values in (

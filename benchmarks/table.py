@@ -16,6 +16,7 @@ from rich.table import Table
 from benchmarks.figures import Figure, Spread
 from tests.support.servers import redis_binary
 
+_WIDE = 180
 PACKAGES = (
     "celery",
     "kombu",
@@ -65,24 +66,27 @@ def show(figures: Sequence[Figure]) -> None:
         table.add_column(heading, no_wrap=True)
     for heading in ("figure", "ratio", "to reach"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
     group = ""
     for figure in figures:
         if figure.group != group:
             group = figure.group
-            table.add_section()
-            table.add_row(f"[bold]{group}[/] ({figure.unit})")
+            table.add_row()
+            table.add_row(f"[bold]{group}[/]")
         ratio = f"{_spread(figure.ratio)} x {figure.control}" if figure.ratio else ""
-        table.add_row("  " + figure.what, figure.variant, _spread(figure.spread), ratio, _target(figure))
-    width = None if sys.stdout.isatty() else 140
-    Console(width=width, highlight=False).print(table)
+        table.add_row(
+            f"  {figure.what}", figure.variant, _spread(figure.spread), ratio, _target(figure), figure.unit
+        )
+    # A file or a pipe takes lines of any length.
+    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
 
 
 def _target(figure: Figure) -> str:
     if figure.target is None:
         return ""
-    stretch = f", stretch {figure.stretch:g}" if figure.stretch is not None else ""
-    reached = "[red]missed[/]" if figure.missed else ""
-    return f"{reached} ≤ {figure.target:g}{stretch}".strip()
+    stretch = f" ({figure.stretch:g})" if figure.stretch is not None else ""
+    reached = figure.spread.median <= figure.target
+    return f"{'' if reached else '[red]missed[/] '}≤ {figure.target:g}{stretch}"
 
 
 def _spread(spread: Spread) -> str:

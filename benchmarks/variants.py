@@ -8,7 +8,7 @@ from typing import Any
 
 BARE, CONTROL, CHORDWATCH, EVENTS, OTEL = (
     "bare",
-    "bare again (A/A)",
+    "bare again",
     "chordwatch",
     "events -E",
     "OTel contrib",
