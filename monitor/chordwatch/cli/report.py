@@ -31,6 +31,7 @@ _SETTINGS = (
     "result_extended",
 )
 _ROWS = 20
+_ADDRESS = re.compile(r"[a-z+]+://[^\s)]+")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$@&])")
 
 
@@ -54,7 +55,11 @@ def markdown(sighting: Sighting, gaps: tuple[str, ...], app: Celery) -> str:
         *(line for verdict in chord.verdicts for line in _verdict(verdict)),
         *_missing(sighting),
         *_environment(app),
-        *(("", "### Not seen", "", *(f"- {_escaped(gap)}" for gap in gaps)) if gaps else ()),
+        *(
+            ("", "### Not seen", "", *(f"- {_escaped(_ADDRESS.sub('its address', gap))}" for gap in gaps))
+            if gaps
+            else ()
+        ),
     )
     return _anonymous("\n".join(lines), sighting)
 

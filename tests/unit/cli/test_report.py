@@ -133,3 +133,12 @@ def test_many_missing_parts_are_counted(app: Celery) -> None:
     assert "### Missing parts (30)" in text
     assert "| … | 10 more | |" in text
     assert "| 20 |" not in text
+
+
+def test_a_store_that_does_not_answer_is_told_without_its_address(app: Celery) -> None:
+    gap = "Nothing that was recorded is shown: the store at rediss://**@db-7.internal:6380/0 does not answer."
+
+    text = markdown(sighting(), (gap,), app)
+
+    assert "the store at its address does not answer" in text
+    assert "db-7" not in text
