@@ -67,10 +67,15 @@ class Recorder:
         self._interval, self._size = flush_interval, buffer_size
         self._inline = _is_threadless_uwsgi()
         self._reset()
-        os.register_at_fork(after_in_child=self._reset)
+        os.register_at_fork(after_in_child=self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        """Close and forget what a forked child inherited."""
+        self._close_sink()
+        self._reset()
 
     def _reset(self) -> None:
-        """Forget what a forked child inherited: the parent sends its own records, over its own socket."""
+        """Begin with nothing: what a parent has recorded it sends itself, over its own socket."""
         self.boot = uuid4().hex
         self.runs: dict[int, Run] = {}
         self._buffer: deque[Entry] = deque()
