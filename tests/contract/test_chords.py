@@ -263,6 +263,13 @@ def test_a_group_as_callback_ends_with_its_last_member(store: Store) -> None:
     assert store.get(chord_id).chord.state == "succeeded"
 
 
+def test_the_header_of_a_chord_that_is_a_callback_is_found_in_its_own_chord(store: Store) -> None:
+    outer, inner, part, worker = new_id(), new_id(), new_id(), Process(store)
+    worker.send(outer, [published(part, NOW, role=Role.CALLBACK)], c=callback(new_id()))
+    worker.send(inner, [published(part, NOW, index=0)], c=callback(new_id()))
+    assert store.get(part).chord.chord_id == inner
+
+
 def test_a_callback_that_fails_fails_the_chord(store: Store) -> None:
     chord_id, task, body = new_id(), new_id(), new_id()
     worker = Process(store)

@@ -115,8 +115,11 @@ class ChordFacts:
     others: dict[str, TaskFacts] = field(default_factory=dict)
 
 
-def has_task(facts: ChordFacts, task_id: str) -> bool:
-    """Whether a task belongs to the header or to the callback."""
+def nearness(facts: ChordFacts, task_id: str) -> int:
+    """Return how near a chord is to a task: 2 where it shows it, 1 where it is a step of its callback, 0 for none.
+
+    The header of a chord that is itself a callback belongs to both chords, and is looked for in its own.
+    """
     if task_id in facts.header or task_id == facts.callback.task_id:
-        return True
-    return task_id in facts.others and facts.others[task_id].role == Role.CALLBACK
+        return 2
+    return int(task_id in facts.others and facts.others[task_id].role == Role.CALLBACK)

@@ -15,7 +15,7 @@ import msgpack
 from chordwatch.model import FINISHED
 from chordwatch.recording.records import VERSION, Heartbeat, Role, unpack_id
 from chordwatch.store.chords import read_chord
-from chordwatch.store.facts import ChordFacts, State, has_task
+from chordwatch.store.facts import ChordFacts, State, nearness
 from chordwatch.store.histograms import BUCKETS
 from chordwatch.store.merge import Event, Merged, Source, merge_facts, merge_record, refresh, text
 from chordwatch.store.protocol import Counters, Histogram, RecordedChord, StoreState, WorkerRecord
@@ -106,8 +106,10 @@ class MemoryStore:
     def get(self, id: str) -> RecordedChord | None:  # noqa: A002  # the contract's name
         """Return the chord with this group id, callback id or header task id, with its header."""
         self._sweep()
-        kept = self._chords.get(id) or next((k for k in self._chords.values() if has_task(k.facts, id)), None)
-        return self._read(kept) if kept else None
+        if id in self._chords:
+            return self._read(self._chords[id])
+        nearest = max(self._chords.values(), key=lambda kept: nearness(kept.facts, id), default=None)
+        return self._read(nearest) if nearest and nearness(nearest.facts, id) else None
 
     def chords(self, chord_ids: Iterable[str]) -> list[RecordedChord]:
         """Return those of the chords with these group ids that are recorded."""

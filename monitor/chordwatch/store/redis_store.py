@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 from uuid import uuid4
 
@@ -18,9 +19,9 @@ from chordwatch.settings import Settings, shown_url, store_url_of
 from chordwatch.store.chords import read_chord
 from chordwatch.store.connect import connect, hang_up, reaching
 from chordwatch.store.counts import read_counters
-from chordwatch.store.facts import ChordFacts, has_task
+from chordwatch.store.facts import ChordFacts, nearness
 from chordwatch.store.histograms import BUCKETS
-from chordwatch.store.keys import Keys, place_of_id
+from chordwatch.store.keys import Keys, listed_id, place_of_id
 from chordwatch.store.protocol import Counters, RecordedChord, StoreState, WorkerRecord
 from chordwatch.store.rows import StoredChord, decode_chord, read_facts, text
 from chordwatch.store.script import apply_script, beat_script
@@ -28,10 +29,11 @@ from chordwatch.store.workers import REMEMBERED_SECONDS, pack_heartbeat, read_wo
 
 _MEGABYTE = 1 << 20
 _UNREADABLE = -1
+#: A call settles ten chords or so; a reader waits for so many calls at the most.
+_SETTLING_CALLS = 100
 _AT_ONCE = 200
 #: Lists show the header of chords up to this size.
 _LISTED_HEADER = 1000
-_TIME_BYTES = 6
 
 
 class RedisStore:
@@ -128,7 +130,7 @@ class RedisStore:
         with reaching(self._shown):
             settling = self._listed(self._client.zrange, "settle", first, -1)
             settled = [
-                entry[:-_TIME_BYTES]
+                listed_id(entry)
                 for name in ("summary", "finished")
                 for entry in self._listed(self._client.lrange, name, first, -1)
             ]
@@ -155,10 +157,19 @@ class RedisStore:
         """Return all counters and histograms, after a sweep: also those of chords that finished a moment ago."""
         with reaching(self._shown):
             self._run(b"")
-            fields = cast("dict[bytes, bytes]", self._client.hgetall(self._keys("k")))
+            fields = self._asked(self._client.hgetall, self._keys("k")) or {}
         counters, unreadable = read_counters(fields.items())
         self._unreadable["counter"] = unreadable
         return counters
+
+    def _settle(self) -> None:
+        """Settle the chords that are due, a few a call; who may only read sees what others have settled."""
+        with suppress(redis.exceptions.NoPermissionError):
+            for _ in range(_SETTLING_CALLS):
+                self._run(b"")
+                seconds, _microseconds = self._client.time()
+                if not self._listed(self._client.zrangebyscore, "settle", 0, seconds, 0, 1):
+                    return
 
     def workers(self) -> list[WorkerRecord]:
         """Return the workers that were seen within the last hour."""
@@ -168,7 +179,7 @@ class RedisStore:
             for boot in boots:
                 pipe.hgetall(self._keys(b"w:" + boot))
             replies = _replies(pipe)
-        found = [read_worker(fields) for fields in replies if fields]
+        found = [read_worker(fields if isinstance(fields, dict) else {}) for fields in replies if fields]
         self._unreadable["worker"] = found.count(None)
         return [worker for worker in found if worker]
 
@@ -180,7 +191,7 @@ class RedisStore:
             used, chords = cast(
                 "list[bytes | None]", self._client.hmget(self._keys.meta, ["bytes", "chords"])
             )
-            versions = cast("set[bytes]", self._client.smembers(self._keys.versions))
+            versions = self._asked(self._client.smembers, self._keys.versions) or ()
         evicts = memory.get("maxmemory_policy", "noeviction") != "noeviction" and bool(
             memory.get("maxmemory")
         )
@@ -204,13 +215,17 @@ class RedisStore:
 
     def _listed(self, command: Any, name: str, *arguments: int) -> list[bytes]:
         """Return the members of an index; none where a foreign value stands in its place."""
+        return list(self._asked(command, self._keys(name), *arguments) or ())
+
+    def _asked(self, command: Any, key: bytes, *arguments: Any) -> Any:
+        """Return the reply to a reading command; None where a value of a foreign type stands in the key's place."""
         try:
-            return list(command(self._keys(name), *arguments))
+            return command(key, *arguments)
         except redis.ResponseError as exc:
             if not str(exc).startswith("WRONGTYPE"):
                 raise
             self._unreadable["index"] += 1
-            return []
+            return None
 
     def _find(self, task_id: str) -> RecordedChord | None:
         """Ask the index of each living segment for the chord of a task."""
@@ -228,15 +243,14 @@ class RedisStore:
         for segment, number in candidates:
             pipe.lindex(self._keys(f"s:{segment}"), number - 1)
         found = [chord_id for chord_id in _replies(pipe) if isinstance(chord_id, bytes)]
-        holders = (facts for facts in self._facts(found) if has_task(facts, task_id))
-        return next((read_chord(facts, namespace=self._namespace) for facts in holders), None)
+        nearest = max(self._facts(found), key=lambda facts: nearness(facts, task_id), default=None)
+        if nearest is None or not nearness(nearest, task_id):
+            return None
+        return read_chord(nearest, namespace=self._namespace)
 
     def _segments(self) -> list[int]:
         """Return the numbers of the segments that have chords, newest first."""
-        try:
-            fields = cast("list[bytes]", self._client.hkeys(self._keys.meta))
-        except redis.ResponseError:
-            return []
+        fields = self._asked(self._client.hkeys, self._keys.meta) or ()
         return sorted((int(f[1:]) for f in fields if f[:1] == b"g" and f[1:].isdigit()), reverse=True)
 
     def _read(self, packed_ids: list[bytes], *, large_headers: bool = True) -> list[RecordedChord]:
