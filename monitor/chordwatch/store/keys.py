@@ -11,6 +11,7 @@ BUCKETS = 256
 _HASH_PRIME = 16_777_213
 _UUID_BYTES = 16
 _OFFSET = 1 << 31
+_TIME_BYTES = 6
 
 
 class Keys:
@@ -33,6 +34,12 @@ class Keys:
     def detail(self, packed_id: bytes) -> bytes:
         """Return the key of what does not fit the chord's own key."""
         return self.prefix + b"d:" + packed_id
+
+
+def listed_id(entry: bytes) -> bytes:
+    """Return the packed group id from an entry of a list of finished chords; sweep.lua writes what follows it."""
+    segments = entry[-_TIME_BYTES - 1] if len(entry) > _TIME_BYTES else 0
+    return entry[: len(entry) - _TIME_BYTES - 1 - 4 * segments]
 
 
 class Place(NamedTuple):

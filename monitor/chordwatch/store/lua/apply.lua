@@ -83,7 +83,7 @@ end
 
 -- Settle and forget a few chords whose time has come. Without a batch there is time to look further.
 local function sweep(chords)
-  local limit = math.max(10, 2 * chords)
+  local limit = chords == 0 and 100 or math.max(10, 2 * chords)
   if #read('ZRANGEBYSCORE', 'settle', '-inf', seconds(now), 'LIMIT', 0, 1) > 0 then lib.settle(limit) end
   for _, list in ipairs({'finished', 'summary'}) do
     local entry = read('LINDEX', list, 0)

@@ -46,7 +46,8 @@ local function call(command, key, ...)
     end
     redis.call('DEL', key)
     drop('corrupt')
-    return redis.call(command, key, ...)
+    reply = redis.call(command, key, ...)
+    redis.call('EXPIRE', key, 30 * 86400)
   end
   return reply
 end

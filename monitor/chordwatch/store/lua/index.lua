@@ -1,5 +1,5 @@
 -- Indexes of chords, and the writing of one: `open` and `o:<callback>` (sorted by last progress and by opening),
--- `settle` (finished a moment ago), lists `finished` and `summary` (`group id, time when it is forgotten`).
+-- `settle` (finished a moment ago), lists `finished` and `summary` (group id, segments, their number, time when it is forgotten).
 
 local lib = ...
 local ACTIVE, DETAIL, ETA, INDEXED, OPEN = lib.ACTIVE, lib.DETAIL, lib.ETA, lib.INDEXED, lib.OPEN
@@ -103,7 +103,8 @@ local function remove_chord(c)
 end
 
 -- A chord's key was gone before the sweep came: take the mean away.
-local function forget_vanished()
+local function forget_vanished(numbers)
+  for _, number in ipairs(numbers or {}) do lib.leave_segment(number) end
   if lib.meta.chords > 0 then
     lib.meta.bytes = lib.meta.bytes - lib.meta.bytes / lib.meta.chords
     lib.meta.chords = lib.meta.chords - 1

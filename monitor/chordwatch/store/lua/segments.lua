@@ -42,14 +42,21 @@ local function delete_segment(number)
   if number == lib.meta.cur then lib.meta.tasks = SEGMENT_TASKS end
 end
 
-local function release(c)
-  local numbers = {c.segment, unpack(cold(c).g or {})}
-  for _, number in ipairs(numbers) do
-    local segment = segment_of(number)
-    segment.living, segment.changed = segment.living - 1, true
-    if segment.living <= 0 then delete_segment(number) end
-  end
+local function leave_segment(number)
+  local segment = segment_of(number)
+  segment.living, segment.changed = segment.living - 1, true
+  if segment.living <= 0 then delete_segment(number) end
 end
 
+-- Return the numbers of the segments that a chord is entered in.
+local function segments_of(c)
+  return {c.segment, unpack(cold(c).g or {})}
+end
+
+local function release(c)
+  for _, number in ipairs(segments_of(c)) do leave_segment(number) end
+end
+
+lib.leave_segment, lib.segments_of = leave_segment, segments_of
 lib.delete_segment, lib.extend_segment, lib.open_segment = delete_segment, extend_segment, open_segment
 lib.release = release

@@ -82,7 +82,11 @@ local function settle_chord(gid)
     set(c, SETTLED)
   end
   write_chord(c)
-  shared('RPUSH', 'finished', gid .. struct.pack('>I6', now + finished_retention))
+  local numbers = lib.segments_of(c)
+  local entry = {gid}
+  for _, number in ipairs(numbers) do entry[#entry + 1] = struct.pack('>I4', number) end
+  entry[#entry + 1] = struct.pack('>BI6', #numbers, now + finished_retention)
+  shared('RPUSH', 'finished', table.concat(entry))
 end
 
 local function settle(limit)
@@ -93,18 +97,21 @@ local function settle(limit)
 end
 
 local function listed(entry)
-  return string.sub(entry, 1, -TIME_LENGTH - 1), (struct.unpack('>I6', entry, #entry - TIME_LENGTH + 1))
+  local many, time = struct.unpack('>BI6', entry, #entry - TIME_LENGTH)
+  local at, numbers = #entry - TIME_LENGTH - 4 * many, {}
+  for place = 1, many do numbers[place] = struct.unpack('>I4', entry, at + 4 * (place - 1)) end
+  return string.sub(entry, 1, at - 1), time, numbers
 end
 
 -- Forget chords at the head of a list whose time is over; one that goes on again is left to the open ones.
 local function forget_due(list, limit)
   local due = 0
   for _, entry in ipairs(read('LRANGE', list, 0, limit - 1)) do
-    local ok, gid, time = pcall(listed, entry)
+    local ok, gid, time, numbers = pcall(listed, entry)
     if ok and time > now then break end
     due = due + 1
     local c = ok and load_chord(gid)
-    if c and c.state > OPEN then remove_chord(c) elseif not c then forget_vanished() end
+    if c and c.state > OPEN then remove_chord(c) elseif not c then forget_vanished(ok and numbers) end
   end
   if due > 0 then shared('LTRIM', list, due, -1) end
 end
@@ -152,9 +159,9 @@ end
 local function evict_from(list, visit)
   local entry = shared('LPOP', list)
   if not entry then return false end
-  local ok, gid = pcall(listed, entry)
+  local ok, gid, _, numbers = pcall(listed, entry)
   local c = ok and load_chord(gid)
-  if c and c.state > OPEN then visit(c, entry) elseif not c then forget_vanished() end
+  if c and c.state > OPEN then visit(c, entry) elseif not c then forget_vanished(ok and numbers) end
   return true
 end
 
