@@ -9,7 +9,8 @@ local set, shared, finished_retention = lib.set, lib.shared, lib.finished_retent
 local keep_segment, open_retention, callback_label = lib.keep_segment, lib.open_retention, lib.callback_label
 local count_started, write_rows = lib.count_started, lib.write_rows
 
-local SETTLE_MS, CHORD_BYTES = 1000, 220
+-- What Redis needs besides the values, as measured: for a chord's key, and for its places in the two open indexes.
+local SETTLE_MS, CHORD_BYTES, OPEN_BYTES = 1000, 220, 300
 local TIME_LENGTH = 6
 
 local function seconds(time) return string.format('%.3f', time / 1000) end
@@ -31,12 +32,14 @@ local function forget_open(c)
     if facts.o then shared('ZREM', 'o:' .. facts.o, c.gid) end
     facts.o = nil
     clear(c, INDEXED)
+    lib.meta.bytes = lib.meta.bytes - OPEN_BYTES
   end
 end
 
 local function index_open(c)
   if not has(c, INDEXED) or floor(c.old_progressed / 1000) ~= floor(c.progressed / 1000) then
     shared('ZADD', 'open', seconds(c.progressed > 0 and c.progressed or now), c.gid)
+    if not has(c, INDEXED) then lib.meta.bytes = lib.meta.bytes + OPEN_BYTES end
     set(c, INDEXED)
   end
   if c.state == OPEN and (c.old_state ~= OPEN or c.reopened) then
