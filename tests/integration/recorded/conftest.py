@@ -22,12 +22,6 @@ header += [project.stumble.s() for _ in range(int(sys.argv[3]))]
 result = chord(header, project.total.s()).apply_async()
 print(json.dumps([result.parent.id, result.id, [part.id for part in result.parent.results]]))
 """
-MANY = """
-import sys, project
-from celery import chord
-for _ in range(int(sys.argv[1])):
-    chord([project.work.s(0)], project.total.s()).apply_async()
-"""
 
 
 class Installation:
@@ -70,11 +64,6 @@ class Installation:
         assert done.returncode == 0, done.stderr
         chord_id, callback_id, header = json.loads(done.stdout)
         return chord_id, callback_id, header
-
-    def publish_many(self, number: int) -> None:
-        """Send so many chords of one task."""
-        done = run(sys.executable, "-c", MANY, str(number), cwd=HERE, env=self.environment)
-        assert done.returncode == 0, done.stderr
 
     def chords(self, *arguments: str, bare: bool = False) -> Any:
         """Return the JSON that a command prints; `bare` without the project's code."""

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
-from celery import Celery
+import pytest
 
-from chordwatch.watch import Watch
-from tests.integration.recorded.conftest import Installation
-from tests.integration.xray.stranger import close
+from chordwatch.store.redis_store import RedisStore
+from chordwatch.watch.recorded import RecordReader
+from tests.contract.batches import run_chord
 from tests.support.polling import wait_until
+from tests.support.servers import RedisServer
 
-CHORDS = 60
+CHORDS = 250
 
 
-def test_one_look_counts_all_that_ended_however_many_at_once(installation: Installation) -> None:
-    installation.worker(concurrency=2)
-    installation.publish_many(CHORDS)
-    app = Celery(
-        "reader", broker=installation.redis.url(0), backend=installation.redis.url(1), set_as_current=False
-    )
-    watch = Watch(app)
-    try:
-        done = wait_until(
-            lambda: found if len(found := watch.list(health="done", limit=CHORDS)) == CHORDS else None,
-            "all end",
-        )
-        assert done
-        ended = max(chord.finished_at or 0.0 for chord in done)
-        # Asking before that would count some of them.
-        wait_until(lambda: time.time() > ended + 3, "late records had their time")
-        totals = watch.totals()
-    finally:
-        watch.close()
-        close(app)
+@pytest.fixture
+def store(redis: RedisServer) -> Iterator[RedisStore]:
+    store = RedisStore(redis.url(0), client_name="chordwatch:test")
+    yield store
+    store.close()
 
-    assert totals.counters.started == {"project.total": CHORDS}
-    assert totals.counters.finished == {("project.total", "succeeded"): CHORDS}
+
+def test_one_look_counts_all_that_ended_however_many_at_once(store: RedisStore) -> None:
+    for _ in range(CHORDS):
+        run_chord(store, size=1, at=time.time() - 9, name="zoo.collect")
+    # Looking at the counters before would count some of them.
+    over = store.now() + 2
+    wait_until(lambda: store.now() > over, "late records had their time")
+    totals = RecordReader(lambda: store).totals()
+
+    assert totals.counters.started == {"zoo.collect": CHORDS}
+    assert totals.counters.finished == {("zoo.collect", "succeeded"): CHORDS}
