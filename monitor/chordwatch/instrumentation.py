@@ -39,7 +39,7 @@ class Instrumentation:
         self._handlers = Handlers(self.recorder, record_errors=settings.record_errors)
         self._dispatches = Dispatches(self.recorder, record_errors=settings.record_errors)
         self._heartbeats = Heartbeats(
-            self._open_for_heartbeat, boot=self.recorder.boot, interval=settings.heartbeat_interval
+            self._open_for_heartbeat, boot=lambda: self.recorder.boot, interval=settings.heartbeat_interval
         )
 
     def start(self) -> None:

@@ -1,5 +1,7 @@
 """What a message still carries for later: chords ahead in its chain, and later parts of chords already under way.
 
+Such a part is a later step of a chain in a header, or the callback of a chord in another chord's header.
+
 Runs in whichever process publishes or receives such a message; costs nothing worth naming for a plain chain.
 """
 
@@ -16,10 +18,9 @@ from chordwatch.recording.signatures import embedded_parts, planned_chords
 
 
 def look_ahead(embed: dict[str, Any], carrier_id: str) -> Iterator[Entry]:
-    """Yield facts and expected parts, as far as the message's chain and links hold any."""
-    if not any(map(_holds_more, embed.get("chain") or ())) and not any(
-        map(_holds_more, embed.get("callbacks") or ())
-    ):
+    """Yield facts and expected parts, as far as the message's chain, links and callback hold any."""
+    steps = (*(embed.get("chain") or ()), *(embed.get("callbacks") or ()), embed.get("chord"))
+    if not any(step is not None and _holds_more(step) for step in steps):
         return
     now = time.time()
     for part in embedded_parts(embed, carrier_id):

@@ -1,6 +1,6 @@
 """The heartbeat of a worker's main process.
 
-    heartbeats = Heartbeats(connect, boot=recorder.boot, interval=settings.heartbeat_interval)
+    heartbeats = Heartbeats(connect, boot=lambda: recorder.boot, interval=settings.heartbeat_interval)
     heartbeats.start(consumer)  # at `worker_ready`, whose sender is the consumer; without effect after a reconnect
     heartbeats.stop()           # at `worker_shutdown`: says goodbye, within a second
 
@@ -54,7 +54,7 @@ class Heartbeats:
     May be started again after it was stopped.
     """
 
-    def __init__(self, connect: Callable[[], Line], *, boot: str, interval: float) -> None:
+    def __init__(self, connect: Callable[[], Line], *, boot: Callable[[], str], interval: float) -> None:
         self._connect, self._boot, self._interval = connect, boot, interval
         self._pulse: _Pulse | None = None
         os.register_at_fork(after_in_child=self._forget)
@@ -73,7 +73,7 @@ class Heartbeats:
     def start(self, consumer: Any) -> None:
         """Start to beat for the worker with this consumer; without effect where it beats already."""
         if self._pulse is None or self._pulse.stopping:
-            self._pulse = _Pulse(self._connect, lambda: observed(consumer, self._boot), self._interval)
+            self._pulse = _Pulse(self._connect, lambda: observed(consumer, self._boot()), self._interval)
             start_thread(self._pulse.run)
 
     def stop(self, seconds: float = GOODBYE_SECONDS) -> bool:

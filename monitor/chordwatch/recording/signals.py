@@ -56,6 +56,7 @@ class Handlers:
         self._record_errors = record_errors
         self._callbacks_of: dict[str, dict[str, int]] = {}
         self._errbacks: dict[str, str] = {}
+        self._inner: dict[str, None] = {}
         self._failing_with: dict[str, list[tuple[Part, str]]] = {}
         self._received: dict[str, tuple[list[Part], str, str | None]] = {}
 
@@ -120,7 +121,7 @@ class Handlers:
             if not isinstance(body, tuple):
                 return  # protocol 1
             embed = body[2]
-            if embed["chain"] or embed["callbacks"]:
+            if self._carries_more(embed, headers.get("group")):
                 self._look_ahead(embed, headers["id"])
             parts = self._parts(headers, embed["chord"], embed["chain"])
             if not parts:
@@ -140,10 +141,10 @@ class Handlers:
             headers = request.request_dict
             embed = request._payload[2]  # noqa: SLF001  # decoded already; `request.chord` shows a part of it only
             chain = embed.get("chain")
-            if chain:
+            if self._carries_more(embed, headers.get("group")):
                 self._look_ahead(embed, headers["id"])
-                if failing := parts_failing_with(chain):
-                    _remember(self._failing_with, headers["id"], failing)
+            if chain and (failing := parts_failing_with(chain)):
+                _remember(self._failing_with, headers["id"], failing)
             parts = self._parts(headers, embed.get("chord"), chain)
             if not parts:
                 return
@@ -308,6 +309,16 @@ class Handlers:
             if group is None or headers.get("group_index") is not None:
                 return []  # a plain task, a plain group
         return parts_of(headers, chord, chain)
+
+    def _carries_more(self, embed: dict[str, Any], group: str | None) -> bool:
+        """Whether a message may carry more than its own task; all header tasks of one chord carry the same callback."""
+        if embed.get("chain") or embed.get("callbacks"):
+            return True
+        chord = embed.get("chord")
+        if chord is None or group is None or not chord["options"].get("chord") or group in self._inner:
+            return False
+        _remember(self._inner, group, None)
+        return True
 
     def _look_ahead(self, embed: dict[str, Any], carrier_id: str) -> None:
         for entry in look_ahead(embed, carrier_id):

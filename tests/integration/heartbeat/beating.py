@@ -41,7 +41,7 @@ class RedisLine:
         self._client.close()
 
 
-heartbeats = Heartbeats(RedisLine, boot=BOOT, interval=0.2)
+heartbeats = Heartbeats(RedisLine, boot=lambda: BOOT, interval=0.2)
 
 
 @signals.worker_ready.connect

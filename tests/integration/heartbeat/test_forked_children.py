@@ -54,7 +54,7 @@ def heartbeat(url: str) -> Callable[[], Any]:
         pool=SimpleNamespace(num_processes=1),
         controller=SimpleNamespace(concurrency=1),
     )
-    heartbeats = Heartbeats(lambda: RedisStore(url, client_name="fork"), boot="b1", interval=0.2)
+    heartbeats = Heartbeats(lambda: RedisStore(url, client_name="fork"), boot=lambda: "b1", interval=0.2)
     heartbeats.start(worker)
     return heartbeats.stop
 

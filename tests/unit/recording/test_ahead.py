@@ -63,3 +63,14 @@ def test_a_plain_chain_holds_nothing() -> None:
     _, carrier, embed = carried(chain(add.s(1, 1), report.s(), collect.s()))
 
     assert not list(look_ahead(embed, carrier))
+
+
+def test_the_callback_of_a_chord_in_another_chords_header_is_an_expected_part_of_that_chord() -> None:
+    inner = chord([add.s(1, 1), add.s(2, 2)], report.s())
+    result, carrier, embed = carried(chord([inner, add.s(3, 3)], collect.s()))
+
+    facts, expected = look_ahead(embed, carrier)
+
+    assert facts[0] == expected[0] == result.parent.id
+    assert expected[4] == result.parent.children[0].id
+    assert expected[8:] == (expected[8], "project.report", None)

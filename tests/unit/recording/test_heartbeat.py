@@ -73,7 +73,7 @@ def telephone() -> Telephone:
 
 @pytest.fixture
 def heartbeats(telephone: Telephone) -> Iterator[Heartbeats]:
-    heartbeats = Heartbeats(telephone.connect, boot="b1", interval=INTERVAL)
+    heartbeats = Heartbeats(telephone.connect, boot=lambda: "b1", interval=INTERVAL)
     yield heartbeats
     assert heartbeats.stop(5)
 
@@ -88,7 +88,7 @@ def wait_for_beats(telephone: Telephone, number: int) -> None:
 
 def test_it_beats_from_start_to_goodbye_and_nothing_runs_before_or_after(telephone: Telephone) -> None:
     before = native_threads()
-    heartbeats = Heartbeats(telephone.connect, boot="b1", interval=INTERVAL)
+    heartbeats = Heartbeats(telephone.connect, boot=lambda: "b1", interval=INTERVAL)
     assert (native_threads(), telephone.connected) == (before, 0)
 
     heartbeats.start(consumer("celery"))
@@ -124,7 +124,7 @@ def test_it_can_be_started_again(telephone: Telephone, heartbeats: Heartbeats) -
 
 
 def test_stopping_what_never_started_does_nothing(telephone: Telephone) -> None:
-    assert Heartbeats(telephone.connect, boot="b1", interval=INTERVAL).stop()
+    assert Heartbeats(telephone.connect, boot=lambda: "b1", interval=INTERVAL).stop()
     assert telephone.connected == 0
 
 
@@ -171,7 +171,7 @@ def test_while_the_line_is_dead_it_is_tried_ever_more_seldom(
 
 @pytest.mark.parametrize("broken", [True, False])
 def test_shutdown_waits_for_a_goodbye_only_so_long(telephone: Telephone, broken: bool) -> None:
-    heartbeats = Heartbeats(telephone.connect, boot="b1", interval=INTERVAL)
+    heartbeats = Heartbeats(telephone.connect, boot=lambda: "b1", interval=INTERVAL)
     heartbeats.start(consumer("celery"))
     wait_for_beats(telephone, 1)
     telephone.broken = broken
@@ -200,7 +200,7 @@ def test_a_forked_child_has_no_heartbeat_and_frees_the_line() -> None:
         (found,) = [alive for each in lines if (alive := each())]
         return found
 
-    heartbeats = Heartbeats(connect, boot="b1", interval=0.2)
+    heartbeats = Heartbeats(connect, boot=lambda: "b1", interval=0.2)
     heartbeats.start(consumer("celery"))
     wait_until(lambda: lines and line().said, "a first beat")
 
