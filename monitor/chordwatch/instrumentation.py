@@ -15,10 +15,11 @@ from celery import Celery, signals
 
 from chordwatch.recording.canvas import Dispatches
 from chordwatch.recording.heartbeat import Heartbeats
-from chordwatch.recording.recorder import Recorder
+from chordwatch.recording.recorder import INLINE_SECONDS, Recorder
 from chordwatch.recording.signals import Handlers
 from chordwatch.settings import Settings, Value, read_settings, store_url_of
 from chordwatch.store import open_store
+from chordwatch.store.connect import TIMEOUT_SECONDS
 from chordwatch.store.protocol import Store
 
 logger = logging.getLogger("chordwatch")
@@ -79,7 +80,10 @@ class Instrumentation:
         self.recorder.close()
 
     def _open(self, boot: str) -> Store:
-        return open_store(self._settings, self._app, client_name=f"chordwatch:{self.recorder.node}:{boot}")
+        timeout = INLINE_SECONDS if self.recorder.inline else TIMEOUT_SECONDS
+        return open_store(
+            self._settings, self._app, client_name=f"chordwatch:{self.recorder.node}:{boot}", timeout=timeout
+        )
 
     def _open_for_heartbeat(self) -> Store:
         """Return the heartbeat's own store; say once in a worker's log when its Redis may drop what is recorded."""

@@ -105,6 +105,7 @@ class Dispatches:
             if failure is not None:
                 facts["x"] = [now, error_text(failure) if self._record_errors else type(failure).__name__]
             self._recorder.add((group_id, facts))
+            self._recorder.dispatched()
         except Exception:  # noqa: BLE001  # a guest
             self._recorder.drop("internal")
 

@@ -7,6 +7,7 @@ native thread that starts with the first entry and sleeps while there is none. A
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections import Counter, deque
@@ -24,6 +25,8 @@ logger = logging.getLogger("chordwatch")
 #: One call of the script handles so many records: a few milliseconds of the store's Redis.
 _BATCH_RECORDS = 1000
 _LONGEST_PAUSE = 2.0
+#: Seconds that a publisher may lose to us where records are sent within its own call.
+INLINE_SECONDS = 0.05
 #: Seconds that a process may take to send its last records.
 CLOSE_SECONDS = 1.0
 
@@ -65,7 +68,7 @@ class Recorder:
         self._connect, self.node = connect, node
         self.keep_callbacks = keep_callbacks
         self._interval, self._size = flush_interval, buffer_size
-        self._inline = _is_threadless_uwsgi()
+        self.inline = _is_threadless_uwsgi()
         self._reset()
         os.register_at_fork(after_in_child=self._start_afresh)
 
@@ -104,12 +107,18 @@ class Recorder:
         if not self._awake:
             self._rouse()
 
+    def dispatched(self) -> None:
+        """Send what a dispatch noted, where no thread will."""
+        if self.inline:
+            self._flush_inline()
+
     def drop(self, reason: str, count: int = 1) -> None:
         """Count lost records."""
         self._dropped[reason] += count
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Send what is left, for at most `seconds`; what comes later is sent as before."""
+        self.dispatched()
         if not self._started:
             return
         self._closing = True
@@ -122,8 +131,9 @@ class Recorder:
 
     def _rouse(self) -> None:
         self._awake = True
-        if self._inline:
-            self._flush_inline()
+        if self.inline:
+            if time.monotonic() - self._flushed_at >= self._interval + self._pause:
+                self._flush_inline()
         elif self._started:
             self._wake.raise_()
         else:
@@ -131,10 +141,9 @@ class Recorder:
             start_thread(self._loop)
 
     def _flush_inline(self) -> None:
-        """UWSGI without threads never runs ours: send within the publisher's call, seldom and briefly."""
-        if time.monotonic() - self._flushed_at >= self._interval + self._pause:
-            self._flush()
-            self._flushed_at = time.monotonic()
+        """Send within the publisher's call, briefly: uWSGI without threads never runs ours."""
+        self._flush()
+        self._flushed_at = time.monotonic()
         self._awake = False
 
     def _loop(self) -> None:
@@ -184,7 +193,8 @@ class Recorder:
 
     def _send(self) -> None:
         try:
-            while self._pending:
+            until = time.monotonic() + INLINE_SECONDS if self.inline else math.inf
+            while self._pending and time.monotonic() < until:
                 if self._sink is None:
                     self._sink = self._connect(self.boot)
                 self._apply(self._sink, self._pending[0])

@@ -13,13 +13,16 @@ from redis.retry import Retry
 
 from chordwatch.errors import UnreachableError
 
-_TIMEOUT_SECONDS = 5.0
+#: Seconds that a command may take, and a connection to be made.
+TIMEOUT_SECONDS = 5.0
 _SENTINEL_PORT = 26379
 #: What Redis says to a script while it cannot write, full or a replica as it is.
 _PASSING = ("OOM", "NOPERM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
 
 
-def connect(url: str, *, client_name: str, options: Mapping[str, Any] | None = None) -> redis.Redis:
+def connect(
+    url: str, *, client_name: str, options: Mapping[str, Any] | None = None, timeout: float = TIMEOUT_SECONDS
+) -> redis.Redis:
     """Return a client with at most one connection, made at the first command.
 
     `options` are a transport's: `master_name`, `sentinel_kwargs`, `socket_timeout`, `ssl` (kombu's dict, or true),
@@ -28,14 +31,15 @@ def connect(url: str, *, client_name: str, options: Mapping[str, Any] | None = N
     options = options or {}
     settings: dict[str, Any] = {
         "client_name": client_name,
-        "socket_timeout": _TIMEOUT_SECONDS,
-        "socket_connect_timeout": _TIMEOUT_SECONDS,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
         "max_connections": 1,
     }
-    for name in ("socket_timeout", "socket_connect_timeout", "credential_provider"):
-        if options.get(name):
-            settings[name] = options[name]
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        settings[name] = min(options.get(name) or timeout, timeout)
+    if options.get("credential_provider"):
+        settings["credential_provider"] = options["credential_provider"]
     if options.get("ssl"):
         settings |= {"ssl": True} if options["ssl"] is True else {"ssl": True, **options["ssl"]}
     if url.startswith("sentinel://"):
@@ -87,7 +91,7 @@ def _through_sentinel(url: str, settings: dict[str, Any], options: Mapping[str, 
     }
     sentinel: Any = redis.Sentinel(  # type: ignore[no-untyped-call]
         [(p.hostname or "localhost", p.port or _SENTINEL_PORT) for p in parts],
-        sentinel_kwargs={"socket_timeout": _TIMEOUT_SECONDS, **(options.get("sentinel_kwargs") or {})},
+        sentinel_kwargs={"socket_timeout": TIMEOUT_SECONDS, **(options.get("sentinel_kwargs") or {})},
     )
     client: redis.Redis = sentinel.master_for(
         master or "mymaster", db=int(database) if database.isdigit() else 0, **credentials, **settings

@@ -17,7 +17,7 @@ from chordwatch.model import FINISHED
 from chordwatch.recording.records import VERSION, Heartbeat, pack_id
 from chordwatch.settings import Settings, shown_url, store_url_of
 from chordwatch.store.chords import read_chord
-from chordwatch.store.connect import connect, hang_up, reaching
+from chordwatch.store.connect import TIMEOUT_SECONDS, connect, hang_up, reaching
 from chordwatch.store.counts import read_counters
 from chordwatch.store.facts import ChordFacts, nearness
 from chordwatch.store.histograms import BUCKETS
@@ -49,8 +49,9 @@ class RedisStore:
         open_retention: float = 7 * 86_400,
         store_max_mb: float = 64,
         options: Mapping[str, Any] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
-        self._client = connect(url, client_name=client_name, options=options)
+        self._client = connect(url, client_name=client_name, options=options, timeout=timeout)
         self._shown = shown_url(url)
         self._namespace, self._keys = namespace, Keys(namespace)
         self._arguments = (
@@ -64,7 +65,9 @@ class RedisStore:
         self._unreadable: Counter[str] = Counter()
 
     @classmethod
-    def for_app(cls, settings: Settings, app: Celery, *, client_name: str) -> RedisStore:
+    def for_app(
+        cls, settings: Settings, app: Celery, *, client_name: str, timeout: float = TIMEOUT_SECONDS
+    ) -> RedisStore:
         """Return the store that the settings name for `app`; it connects when it is first used.
 
         Raises:
@@ -79,6 +82,7 @@ class RedisStore:
             open_retention=settings.open_retention,
             store_max_mb=settings.store_max_mb,
             options=options,
+            timeout=timeout,
         )
 
     def apply(self, batch: bytes) -> None:
@@ -156,7 +160,7 @@ class RedisStore:
     def counters(self) -> Counters:
         """Return all counters and histograms, after a sweep: also those of chords that finished a moment ago."""
         with reaching(self._shown):
-            self._run(b"")
+            self._settle()
             fields = self._asked(self._client.hgetall, self._keys("k")) or {}
         counters, unreadable = read_counters(fields.items())
         self._unreadable["counter"] = unreadable

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,12 @@ class Sink:
         self.batches: list[list[Any]] = []
         self.down = self.refuses = self.closed = False
         self.threads: set[int] = set()
+        self.attempts: list[bytes] = []
 
     def apply(self, batch: bytes) -> None:
         """Keep a batch."""
         self.threads.add(threading.get_ident())
+        self.attempts.append(batch)
         if self.down:
             raise UnreachableError("The store does not answer.")
         if self.refuses:
@@ -216,3 +220,41 @@ def test_a_forked_child_sends_its_own_records_only_and_under_its_own_name() -> N
     one.close()
     os.close(reader)
     os.close(writer)
+
+
+@pytest.fixture
+def threadless_uwsgi(monkeypatch: pytest.MonkeyPatch) -> None:
+    uwsgi = types.ModuleType("uwsgi")
+    uwsgi.opt = {"http": b":8000"}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
+
+
+@pytest.mark.usefixtures("threadless_uwsgi")
+def test_in_uwsgi_without_threads_a_dispatch_is_sent_within_the_call() -> None:
+    sink = Sink()
+    threads = threads_now()
+    one = recorder(sink, flush_interval=30)
+
+    for number in range(3):
+        one.add(entry(number))
+    one.dispatched()
+
+    assert len(sink.records()) == 3
+    assert sink.threads == {threading.get_ident()}
+    assert threads_now() == threads
+
+
+@pytest.mark.usefixtures("threadless_uwsgi")
+def test_in_uwsgi_without_threads_a_store_that_is_away_is_asked_seldom_and_the_rest_sent_at_the_end() -> None:
+    sink = Sink()
+    sink.down = True
+    one = recorder(sink, flush_interval=30)
+    one.add(entry(1))
+    asked = len(sink.attempts)
+
+    one.add(entry(2))
+
+    assert len(sink.attempts) == asked
+    sink.down = False
+    one.close()
+    assert len(sink.records()) == 2
