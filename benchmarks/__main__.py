@@ -6,7 +6,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +49,14 @@ def main() -> int:
         "killed": lambda: measure_killed(effort.kills),
         "connections": measure_connections,
     }
-    figures = _measure(parts, options.only or list(parts))
+    figures, failed = _measure(parts, options.only or list(parts))
     show(figures)
     if options.json:
         options.json.write_text(json.dumps(document(figures), indent=2) + "\n")
     missed = [f"{figure.group}: {figure.what}" for figure in figures if figure.missed]
     if options.check and missed:
         print("Beyond what is to be reached, and not by noise:", *missed, sep="\n  ", file=sys.stderr)
-        return 1
-    return 0
+    return 1 if failed or (options.check and missed) else 0
 
 
 def _options() -> argparse.Namespace:
@@ -73,13 +73,21 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(parts: dict[str, Callable[[], list[Figure]]], wanted: Sequence[str]) -> list[Figure]:
+def _measure(
+    parts: Mapping[str, Callable[[], list[Figure]]], wanted: Sequence[str]
+) -> tuple[list[Figure], list[str]]:
+    """Return the figures of the parts, and the parts that failed; one that fails does not take the others along."""
     figures: list[Figure] = []
+    failed: list[str] = []
     for name in wanted:
         began = time.monotonic()
-        figures += parts[name]()
+        try:
+            figures += parts[name]()
+        except Exception:  # noqa: BLE001  # whatever it is, it is printed
+            failed.append(name)
+            traceback.print_exc()
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return figures
+    return figures, failed
 
 
 if __name__ == "__main__":

@@ -10,13 +10,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from celery import Celery
 from redis import Redis
 
 from benchmarks.variants import EVENTS
-from chordwatch.settings import read_settings
-from chordwatch.store import open_store
-from chordwatch.store.protocol import Store
+from chordwatch.store.redis_store import RedisStore
 from tests.support.polling import wait_until
 from tests.support.servers import ROOT, Processes, RedisServer, celery, clean_environment
 
@@ -99,10 +96,9 @@ class Scene:
         keys = [f"celery-task-meta-{task_id}" for task_id in task_ids]
         wait_until(lambda: self.redis.backend.exists(*keys) == len(keys), "the callbacks ended", seconds)
 
-    def store(self) -> Store:
+    def store(self) -> RedisStore:
         """Return the store of what is recorded here, for reading."""
-        app = Celery(broker=self.redis.url(0), backend=self.redis.url(1), set_as_current=False)
-        return open_store(read_settings(app.conf), app, client_name="chordwatch:benchmark")
+        return RedisStore(self.redis.url(0), client_name="chordwatch:benchmark", store_max_mb=1024)
 
     def close(self) -> None:
         """End everything."""

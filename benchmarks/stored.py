@@ -16,7 +16,6 @@ from redis import Redis
 from benchmarks.figures import EXACT, Figure, Spread, ratio
 from benchmarks.scene import scene
 from benchmarks.store_cost import BATCH, cpu_per_record, many_chords, memory_per_task, one_chord
-from chordwatch.store.redis_store import RedisStore
 
 #: Targets in µs per record; nothing is to be reached for processes that are as slow as that.
 CPU_TARGETS: Mapping[str, float | None] = {
@@ -32,7 +31,7 @@ _PIPELINES = 200
 
 def measure_store(rounds: int) -> list[Figure]:
     """Return Redis CPU per record and memory per header task."""
-    with scene() as opened, contextlib.closing(_store(opened.redis.url(0))) as store:
+    with scene() as opened, contextlib.closing(opened.store()) as store:
         sends: dict[str, Callable[[], int]] = {
             CONTROL: partial(_hset, opened.broker),
             "50 records of one chord": partial(one_chord, store, chords=5),
@@ -46,10 +45,6 @@ def measure_store(rounds: int) -> list[Figure]:
         *(_cpu(what, [one[what] for one in found], [one[CONTROL] for one in found]) for what in sends),
         *(_memory(size, each) for size, each in memory.items()),
     ]
-
-
-def _store(url: str) -> RedisStore:
-    return RedisStore(url, client_name="chordwatch:benchmark", store_max_mb=1024)
 
 
 def _round(redis: Redis, sends: Mapping[str, Callable[[], int]]) -> dict[str, float]:
