@@ -93,14 +93,14 @@ def test_foreign_data_in_any_key_stops_nothing(
         ids = fill(store)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_bytes_changed_at_random_stop_nothing(
     seed: int, open_redis_store: OpenStore, redis: RedisServer
 ) -> None:
     store, chance = open_redis_store(), random.Random(seed)
     ids = fill(store)
     opened = ids[3]
-    for _ in range(60):
+    for _ in range(40):
         for key in redis.broker.scan_iter(match="chordwatch:1:*:[cd]:*"):
             spoil(redis.broker, key, chance)
         read_everything(store, ids)

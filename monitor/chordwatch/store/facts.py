@@ -61,9 +61,21 @@ class Tries:
     ended: list[Ended] = field(default_factory=list)
 
 
+class SingleRun(NamedTuple):
+    """The only run of a task, times where they are known; `end` is an `End`, 0 while it goes on."""
+
+    queue: str | None
+    worker: str | None
+    published: int | None
+    received: int | None
+    started: int | None
+    finished: int | None
+    end: int
+
+
 @dataclass(slots=True)
 class TaskFacts:
-    """Everything seen of one task. `eta` is the latest known."""
+    """Everything seen of one task. `eta` is the latest known. What ran once at most has `single`, not `tries`."""
 
     role: int = Role.HEADER
     index: int | None = None
@@ -72,6 +84,7 @@ class TaskFacts:
     won: bool = False
     dynamic: bool = False
     eta: int | None = None
+    single: SingleRun | None = None
     tries: list[Tries] = field(default_factory=list)
 
 

@@ -15,6 +15,7 @@ from chordwatch.store.facts import (
     ChordFacts,
     Ended,
     Published,
+    SingleRun,
     State,
     TaskFacts,
     Tries,
@@ -26,7 +27,7 @@ _HEAD = struct.Struct(">B6sIIII6s6s6sIIIHHHBIIBBI")
 _VERSION = 1
 _ROWS = {3: struct.Struct(">16sBBBHBHBHBHB"), 4: struct.Struct(">16sBBBIIII")}
 _NO_ID = bytes(16)
-_END, _COUNTED, _LAST, _NAMED, _DYNAMIC, _ELSEWHERE = 7, 8, 16, 32, 64, 128
+_END, _COUNTED, _DYNAMIC, _ELSEWHERE = 7, 8, 64, 128
 _TASK_WON = 1
 _DETAIL, _DROPPED = 4, 16
 
@@ -193,29 +194,20 @@ def _row(stored: StoredChord, index: int, row: tuple[Any, ...], names: Names) ->
         times = [(high << 8) | low for high, low in zip(times[::2], times[1::2], strict=True)]
     published, received, started, finished = times
     name, queue = stored.pairs[pair - 1] if 0 < pair <= len(stored.pairs) else (0, 0)
-    worker = names.get(stored.workers[worker_at - 1]) if 0 < worker_at <= len(stored.workers) else None
     base, end, counted = stored.base - 1, flags & _END, bool(flags & _COUNTED)
-    task = TaskFacts(
-        index=index,
-        name=names.get(name),
-        counted=counted,
-        won=counted and end == 1,
-        dynamic=bool(flags & _DYNAMIC),
-    )
-    if flags & _ELSEWHERE or not (published or received or started or end):
-        return task
-    tries = Tries(0, 0, task.name, names.get(queue))
-    if published:
-        tries.published.append(Published(base + published, tries.queue))
-    if received:
-        tries.received.append(Worked(base + received, worker))
-    if started:
-        tries.started.append(Worked(base + started, worker))
-    if end:
-        named = base + started if flags & _NAMED else None
-        tries.ended.append(Ended(base + finished, named, end, counted, bool(flags & _LAST), None, worker))
-    task.tries.append(tries)
-    return task
+    single = None
+    if flags < _ELSEWHERE and (published or received or started or end):
+        single = SingleRun(
+            names.get(queue),
+            names.get(stored.workers[worker_at - 1]) if 0 < worker_at <= len(stored.workers) else None,
+            base + published if published else None,
+            base + received if received else None,
+            base + started if started else None,
+            base + finished if end else None,
+            end,
+        )
+    dynamic, won = bool(flags & _DYNAMIC), counted and end == 1
+    return TaskFacts(0, index, names.get(name), counted, won, dynamic, None, single)
 
 
 def _task(value: bytes, base: int, names: Names) -> TaskFacts | None:

@@ -11,7 +11,7 @@ from chordwatch.store.facts import Ended, Published, TaskFacts, Tries, Worked
 #: Milliseconds by which the clocks of two hosts may differ before a later step seems to precede an earlier one.
 CLOCK_SLACK = 500
 
-_STATES: dict[int, TaskState] = {
+END_STATES: dict[int, TaskState] = {
     End.SUCCEEDED: "succeeded",
     End.FAILED: "failed",
     End.RETRYING: "retrying",
@@ -48,7 +48,7 @@ class Run:
     def state(self) -> TaskState:
         """Its state as a surface shows it."""
         if self.ended:
-            return _STATES.get(self.ended.end, "unknown")
+            return END_STATES.get(self.ended.end, "unknown")
         return "started" if self.started else "received" if self.received else "published"
 
     @property

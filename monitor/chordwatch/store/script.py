@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -26,7 +27,7 @@ return lib.apply()
 @cache
 def apply_script() -> str:
     """Return the script that applies a batch. Each part is a function of `lib`, where it finds and leaves names."""
-    return _PARTS.format(seldom=_parts(_SELDOM), always=_parts(_ALWAYS))
+    return _with_constants(_PARTS.format(seldom=_parts(_SELDOM), always=_parts(_ALWAYS)))
 
 
 @cache
@@ -37,6 +38,12 @@ def beat_script() -> str:
 
 def _parts(names: tuple[str, ...]) -> str:
     return "\n".join(f"do local part = function(...)\n{_source(name)}end part(lib) end" for name in names)
+
+
+def _with_constants(script: str) -> str:
+    """Return the script with each constant's value in place of its name."""
+    values = dict(re.findall(r"^([A-Z_]+) = (.+)$", _source("constants"), re.MULTILINE))
+    return re.sub(r"\b[A-Z][A-Z_]+\b", lambda name: values.get(name[0], name[0]), script)
 
 
 def _source(name: str) -> str:

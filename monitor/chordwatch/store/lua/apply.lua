@@ -10,11 +10,9 @@ local ms, new_chord, now, prefix, read = lib.ms, lib.new_chord, lib.now, lib.pre
 local touched, finished_retention, load_meta = lib.touched, lib.finished_retention, lib.load_meta
 local register, save_meta, segments, save_counts = lib.register, lib.save_meta, lib.segments, lib.save_counts
 local merge_facts, merge_record, work_out = lib.merge_facts, lib.merge_record, lib.work_out
-local TIME_LENGTH, reindex, seconds, write_chord = lib.TIME_LENGTH, lib.reindex, lib.seconds, lib.write_chord
+local reindex, seconds, write_chord = lib.reindex, lib.seconds, lib.write_chord
 
-local BATCH_VERSION, MAX_UNSURE = 1, 100
 local packed_now = struct.pack('>I6', now)
-local KEEP_SHARED, KEEP_SEQUENCE = 30 * 86400, 86400
 
 local function apply_to(c, facts, records)
   if next(facts) ~= nil then merge_facts(c, facts) end

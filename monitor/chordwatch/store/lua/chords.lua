@@ -1,20 +1,14 @@
 -- Chords: facts and records are merged, and the state is worked out anew from all of them.
 
 local lib = ...
-local WON_BIT, MAX_AHEAD, ACTIVE, CALLBACK = lib.WON_BIT, lib.MAX_AHEAD, lib.ACTIVE, lib.CALLBACK
-local CALLED, COUNTED, DETAIL, DROPPED, DYNAMIC = lib.CALLED, lib.COUNTED, lib.DETAIL, lib.DROPPED, lib.DYNAMIC
-local ELSEWHERE, ENDED, ETA, EXPECTED, FAILED = lib.ELSEWHERE, lib.ENDED, lib.ETA, lib.EXPECTED, lib.FAILED
-local HEADER, LOOSE, LOST, OPEN, PLANNED = lib.HEADER, lib.LOOSE, lib.LOST, lib.OPEN, lib.PLANNED
-local PUBLISHED, REVOKED, SUCCEEDED, WON, band = lib.PUBLISHED, lib.REVOKED, lib.SUCCEEDED, lib.WON, lib.band
+local band = lib.band
 local bor, cold, cut, has, ms, now, set = lib.bor, lib.cold, lib.cut, lib.has, lib.ms, lib.now, lib.set
 local index_id, number_of, string_number = lib.index_id, lib.number_of, lib.string_number
-local count_waiting, note, MAX_INDEX, MAX_TIME = lib.count_waiting, lib.note, lib.MAX_INDEX, lib.MAX_TIME
+local count_waiting, note = lib.count_waiting, lib.note
 local merge_row, row_at, touch = lib.merge_row, lib.row_at, lib.touch
 
 -- The batch's node, as a place among its strings.
 local NODE = -1
-local MAX_CALLBACK_TASKS, MAX_ERRBACKS = 64, 64
-local NO_UUID = '^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$'
 
 -- Pack an id as `pack_id` of records.py does for UUIDs; others stay text, marked.
 local function packed(id)

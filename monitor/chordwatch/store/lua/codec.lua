@@ -5,25 +5,9 @@
 
 local lib = ...
 
-local HEAD, HEAD_VERSION = '>BI6I4I4I4I4I6I6I6I4I4I4I2I2I2BI4I4BBI4', 1
 local NO_ID = string.rep('\0', 16)
 local ROW = {[3] = '>c16BBBI3I3I3I3', [4] = '>c16BBBI4I4I4I4'}
 local ROW_SIZE = {[3] = 31, [4] = 35}
-local PAGE_ROWS = 128
-local CUT = 200
-
-local SUCCEEDED, FAILED, RETRYING, REVOKED = 1, 2, 3, 4
-local PLANNED, OPEN, WON, LOST = 0, 1, 2, 3
-local HEADER, CALLBACK = 0, 1
--- A bit of a task in full: it was counted with a success.
-local WON_BIT = 1
-local MAX_AHEAD = 400 * 86400000
-local EXPECTED, PUBLISHED, RECEIVED, STARTED_KIND, ENDED = 0, 1, 2, 3, 4
-
--- Bits of a row: the end in the lowest three, then these.
-local COUNTED, LAST, NAMED, DYNAMIC, ELSEWHERE = 8, 16, 32, 64, 128
--- Bits of a chord.
-local ACTIVE, SETTLED, DETAIL, LOOSE, DROPPED, STARTED, CALLED, INDEXED, ETA = 1, 2, 4, 8, 16, 32, 64, 128, 256
 
 local prefix = string.sub(KEYS[1], 1, -2)
 local floor, band, bor = math.floor, bit.band, bit.bor
@@ -149,15 +133,11 @@ local function load_chord(gid)
   return nil
 end
 
-lib.ACTIVE, lib.CALLBACK, lib.CALLED, lib.COUNTED, lib.DETAIL = ACTIVE, CALLBACK, CALLED, COUNTED, DETAIL
-lib.DROPPED, lib.DYNAMIC, lib.ELSEWHERE, lib.ENDED, lib.ETA = DROPPED, DYNAMIC, ELSEWHERE, ENDED, ETA
-lib.EXPECTED, lib.FAILED, lib.HEADER, lib.INDEXED, lib.LAST = EXPECTED, FAILED, HEADER, INDEXED, LAST
-lib.LOOSE, lib.LOST, lib.NAMED, lib.NO_ID, lib.OPEN, lib.PAGE_ROWS = LOOSE, LOST, NAMED, NO_ID, OPEN, PAGE_ROWS
-lib.PLANNED, lib.PUBLISHED, lib.RECEIVED, lib.RETRYING = PLANNED, PUBLISHED, RECEIVED, RETRYING
-lib.REVOKED, lib.ROW, lib.ROW_SIZE, lib.SETTLED, lib.STARTED = REVOKED, ROW, ROW_SIZE, SETTLED, STARTED
-lib.STARTED_KIND, lib.SUCCEEDED, lib.WON, lib.band, lib.bor = STARTED_KIND, SUCCEEDED, WON, band, bor
+lib.NO_ID = NO_ID
+lib.ROW, lib.ROW_SIZE = ROW, ROW_SIZE
+lib.band, lib.bor = band, bor
 lib.call, lib.chord_key, lib.clear, lib.clock, lib.cold, lib.cut = call, chord_key, clear, clock, cold, cut
 lib.detail_key, lib.drop, lib.dropped, lib.encode_chord = detail_key, drop, dropped, encode_chord
 lib.floor, lib.has, lib.load_chord, lib.ms, lib.new_chord, lib.now = floor, has, load_chord, ms, new_chord, now
-lib.prefix, lib.read, lib.set, lib.shared, lib.touched, lib.WON_BIT = prefix, read, set, shared, touched, WON_BIT
-lib.MAX_AHEAD, lib.fatal = MAX_AHEAD, false
+lib.prefix, lib.read, lib.set, lib.shared, lib.touched = prefix, read, set, shared, touched
+lib.fatal = false

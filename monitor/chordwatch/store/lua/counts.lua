@@ -2,12 +2,10 @@
 -- A field is the msgpack of its labels. What a chord counts before its callback is known waits in the chord.
 
 local lib = ...
-local RETRYING, cold, dropped, floor, read = lib.RETRYING, lib.cold, lib.dropped, lib.floor, lib.read
+local cold, dropped, floor, read = lib.cold, lib.dropped, lib.floor, lib.read
 local shared, text_of = lib.shared, lib.text_of
 
-local MAX_CALLBACKS, MAX_NAMES = 200, 1000
 local EVENTS = {[1] = 'succeeded', [2] = 'failed', [3] = 'retried', [4] = 'revoked', [5] = 'rejected'}
-local PUBLISHED_EVENT, STARTED_EVENT = 8, 9
 EVENTS[PUBLISHED_EVENT], EVENTS[STARTED_EVENT] = 'published', 'started'
 local events, counts = {}, {}
 local known_names = {}
@@ -103,6 +101,6 @@ local function save_counts()
   for field, amount in pairs(counts) do shared('HINCRBY', 'k', field, string.format('%d', amount)) end
 end
 
-lib.PUBLISHED_EVENT, lib.STARTED_EVENT, lib.callback_label = PUBLISHED_EVENT, STARTED_EVENT, callback_label
+lib.callback_label = callback_label
 lib.count, lib.count_started, lib.count_waiting, lib.note = count, count_started, count_waiting, note
 lib.save_counts = save_counts

@@ -2,16 +2,11 @@
 -- `settle` (finished a moment ago), lists `finished` and `summary` (group id, segments, their number, time when it is forgotten).
 
 local lib = ...
-local ACTIVE, DETAIL, ETA, INDEXED, OPEN = lib.ACTIVE, lib.DETAIL, lib.ETA, lib.INDEXED, lib.OPEN
-local STARTED, call, chord_key, clear, cold = lib.STARTED, lib.call, lib.chord_key, lib.clear, lib.cold
+local call, chord_key, clear, cold = lib.call, lib.chord_key, lib.clear, lib.cold
 local detail_key, encode_chord, floor, has, now = lib.detail_key, lib.encode_chord, lib.floor, lib.has, lib.now
 local set, shared, finished_retention = lib.set, lib.shared, lib.finished_retention
 local keep_segment, open_retention, callback_label = lib.keep_segment, lib.open_retention, lib.callback_label
 local count_started, write_rows = lib.count_started, lib.write_rows
-
--- What Redis needs besides the values, as measured: for a chord's key, and for its places in the two open indexes.
-local SETTLE_MS, CHORD_BYTES, OPEN_BYTES = 1000, 220, 300
-local TIME_LENGTH = 6
 
 local function seconds(time) return string.format('%.3f', time / 1000) end
 
@@ -114,5 +109,5 @@ local function forget_vanished(numbers)
   end
 end
 
-lib.TIME_LENGTH, lib.forget_vanished, lib.reindex = TIME_LENGTH, forget_vanished, reindex
+lib.forget_vanished, lib.reindex = forget_vanished, reindex
 lib.remove_chord, lib.seconds, lib.write_chord = remove_chord, seconds, write_chord

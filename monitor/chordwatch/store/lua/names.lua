@@ -8,9 +8,6 @@ local lib = ...
 local call, cold, cut, floor, now, prefix = lib.call, lib.cold, lib.cut, lib.floor, lib.now, lib.prefix
 local read, shared = lib.read, lib.shared
 
-local BUCKETS, SEGMENT_TASKS, SEGMENT_CHORDS, SEGMENT_BYTES = 256, 65536, 65000, 50000
-local HASH_PRIME = 16777213
-local DAY = 86400000
 local finished_retention, open_retention = ARGV[2] * 1000, ARGV[3] * 1000
 local segments = {}
 -- The segment asked for last, and what its numbers of the batch's strings are; -1 is the node.
@@ -136,7 +133,6 @@ local function text_of(segment_number, number)
   return texts[number] or nil
 end
 
-lib.BUCKETS, lib.DAY, lib.SEGMENT_BYTES, lib.SEGMENT_TASKS = BUCKETS, DAY, SEGMENT_BYTES, SEGMENT_TASKS
 lib.finished_retention, lib.index_id, lib.keep_segment = finished_retention, index_id, keep_segment
 lib.load_meta, lib.number_of, lib.open_retention, lib.register = load_meta, number_of, open_retention, register
 lib.save_meta, lib.segment_of, lib.segments, lib.string_number = save_meta, segment_of, segments, string_number

@@ -2,17 +2,12 @@
 -- Page 0 ends the chord's own key; page k is field `p<k>` of `d:<group id>`. A page's first byte is its times' width.
 
 local lib = ...
-local COUNTED, DETAIL, ENDED, EXPECTED, LAST = lib.COUNTED, lib.DETAIL, lib.ENDED, lib.EXPECTED, lib.LAST
-local NAMED, NO_ID, PAGE_ROWS, PUBLISHED = lib.NAMED, lib.NO_ID, lib.PAGE_ROWS, lib.PUBLISHED
-local RECEIVED, ROW, ROW_SIZE, STARTED_KIND = lib.RECEIVED, lib.ROW, lib.ROW_SIZE, lib.STARTED_KIND
+local NO_ID = lib.NO_ID
+local ROW, ROW_SIZE = lib.ROW, lib.ROW_SIZE
 local call, detail_key, floor, has = lib.call, lib.detail_key, lib.floor, lib.has
-local PUBLISHED_EVENT, STARTED_EVENT = lib.PUBLISHED_EVENT, lib.STARTED_EVENT
 
-local MAX_INDEX = 10000000
-local WIDE = 16777216
 local lists, worker_lists = {}, {}
 local byte, substring, concat, pack_row, unpack_row = string.byte, string.sub, table.concat, struct.pack, struct.unpack
-local MAX_TIME = 4294967295
 
 local function page_of(c, number)
   if number == 0 then return c.page end
@@ -222,6 +217,6 @@ local function merge_row(c, row, r, at, started, name, queue, worker)
   return true, kind == PUBLISHED and PUBLISHED_EVENT or kind == STARTED_KIND and STARTED_EVENT or nil
 end
 
-lib.MAX_INDEX, lib.MAX_TIME, lib.merge_row, lib.page_of = MAX_INDEX, MAX_TIME, merge_row, page_of
+lib.merge_row, lib.page_of = merge_row, page_of
 lib.pairs_of, lib.row_at, lib.workers_of, lib.write_rows = pairs_of, row_at, workers_of, write_rows
 lib.touch = touch

@@ -1,12 +1,9 @@
 -- Opening, keeping and deleting segments, see names.lua.
 
 local lib = ...
-local call, cold, now, prefix, shared, BUCKETS = lib.call, lib.cold, lib.now, lib.prefix, lib.shared, lib.BUCKETS
-local DAY, SEGMENT_BYTES, SEGMENT_TASKS = lib.DAY, lib.SEGMENT_BYTES, lib.SEGMENT_TASKS
+local call, cold, now, prefix, shared = lib.call, lib.cold, lib.now, lib.prefix, lib.shared
 local finished_retention, open_retention, segment_of = lib.finished_retention, lib.open_retention, lib.segment_of
 local segments = lib.segments
-
-local LAYOUT = 1
 
 local function each_segment_key(number, visit)
   visit(prefix .. 's:' .. number)

@@ -2,17 +2,14 @@
 -- store's size. A few at a time, so that no call takes long.
 
 local lib = ...
-local CALLBACK, COUNTED, DETAIL, DROPPED, ETA = lib.CALLBACK, lib.COUNTED, lib.DETAIL, lib.DROPPED, lib.ETA
-local LOOSE, OPEN, PAGE_ROWS, ROW, ROW_SIZE = lib.LOOSE, lib.OPEN, lib.PAGE_ROWS, lib.ROW, lib.ROW_SIZE
-local SETTLED, WON, band, call, clear, clock = lib.SETTLED, lib.WON, lib.band, lib.call, lib.clear, lib.clock
+local ROW, ROW_SIZE = lib.ROW, lib.ROW_SIZE
+local band, call, clear, clock = lib.band, lib.call, lib.clear, lib.clock
 local cold, detail_key, floor, has, load_chord = lib.cold, lib.detail_key, lib.floor, lib.has, lib.load_chord
 local now, read, set, shared, finished_retention = lib.now, lib.read, lib.set, lib.shared, lib.finished_retention
 local open_retention, callback_label, count = lib.open_retention, lib.callback_label, lib.count
 local count_waiting, page_of, work_out = lib.count_waiting, lib.page_of, lib.work_out
-local TIME_LENGTH, forget_vanished, remove_chord = lib.TIME_LENGTH, lib.forget_vanished, lib.remove_chord
+local forget_vanished, remove_chord = lib.forget_vanished, lib.remove_chord
 local seconds, write_chord, delete_segment = lib.seconds, lib.write_chord, lib.delete_segment
-
-local SAMPLED_PAGES, EVICTIONS = 8, 50
 
 -- Observe a span of milliseconds; a negative one counts as 0, because clocks differ.
 local function observe(histogram, callback, span)

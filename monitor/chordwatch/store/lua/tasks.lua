@@ -5,15 +5,10 @@
 -- Which sightings make one run is decided by who reads: so the order in which they came does not matter.
 
 local lib = ...
-local WON_BIT, MAX_AHEAD, COUNTED, DETAIL = lib.WON_BIT, lib.MAX_AHEAD, lib.COUNTED, lib.DETAIL
-local DYNAMIC, ELSEWHERE, ENDED, HEADER, LAST = lib.DYNAMIC, lib.ELSEWHERE, lib.ENDED, lib.HEADER, lib.LAST
-local NAMED, PUBLISHED, RECEIVED, STARTED_KIND = lib.NAMED, lib.PUBLISHED, lib.RECEIVED, lib.STARTED_KIND
-local SUCCEEDED, band, bor, call, cut = lib.SUCCEEDED, lib.band, lib.bor, lib.call, lib.cut
+local band, bor, call, cut = lib.band, lib.bor, lib.call, lib.cut
 local detail_key, drop, has, ms, now = lib.detail_key, lib.drop, lib.has, lib.ms, lib.now
-local PUBLISHED_EVENT, STARTED_EVENT, pairs_of = lib.PUBLISHED_EVENT, lib.STARTED_EVENT, lib.pairs_of
+local pairs_of = lib.pairs_of
 local workers_of = lib.workers_of
-
-local MAX_ATTEMPTS, MAX_SIGHTINGS = 64, 20
 
 local function new_task(role, index)
   return {i = index or false, f = 0, o = role, a = {}}
