@@ -21,7 +21,7 @@ from chordwatch.evidence.facts import ChordEvidence
 from chordwatch.model import FINISHED, HEALTHS, Chord, health_of
 from chordwatch.settings import Settings, read_settings
 from chordwatch.store import open_store
-from chordwatch.store.protocol import RecordedChord
+from chordwatch.store.protocol import RecordedChord, Store
 from chordwatch.watch.assemble import assemble
 from chordwatch.watch.gather import Gatherer, Round
 from chordwatch.watch.look import Look, Sighting
@@ -33,6 +33,8 @@ from chordwatch.watch.running import Liveness, stale_after, with_running
 #: `--health` takes a health, `open` (not finished, whatever its health) or `all`.
 HEALTH_FILTERS: tuple[str, ...] = (*HEALTHS, "open", "all")
 DEFAULT_LIMIT = 50
+#: Seconds. A store that is silent for longer is done without.
+_STORE_ANSWERS = 3.0
 #: Seconds. A broadcast makes every worker answer five questions.
 ASK_WORKERS_EVERY = 60.0
 
@@ -54,10 +56,9 @@ class Watch:
     ) -> None:
         """`opened` opens the store; by default the one that the settings name."""
         self.settings = settings or read_settings(app.conf)
+        self._app = app
         self._gatherer = Gatherer(app, self.settings.look_seconds, ask_workers_every)
-        self._records = RecordReader(
-            opened or (lambda: open_store(self.settings, app, client_name="chordwatch:reader"))
-        )
+        self._records = RecordReader(opened or self._open_store)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -131,6 +132,9 @@ class Watch:
         return [
             sighting.chord for sighting in self.look(health=health, callback=callback, limit=limit).sightings
         ]
+
+    def _open_store(self) -> Store:
+        return open_store(self.settings, self._app, client_name="chordwatch:reader", timeout=_STORE_ANSWERS)
 
     def _sightings(self, known: Recorded, this: Round, *, finished: bool) -> tuple[Sighting, ...]:
         """Return all chords of a look: the recorded ones, with what is seen of them, and those only seen."""
