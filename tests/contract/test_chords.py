@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -268,6 +269,27 @@ def test_the_header_of_a_chord_that_is_a_callback_is_found_in_its_own_chord(stor
     worker.send(outer, [published(part, NOW, role=Role.CALLBACK)], c=callback(new_id()))
     worker.send(inner, [published(part, NOW, index=0)], c=callback(new_id()))
     assert store.get(part).chord.chord_id == inner
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(5))), ids=str)
+def test_a_task_is_one_whatever_index_its_sightings_tell(store: Store, order: tuple[int, ...]) -> None:
+    chord_id, one, other = new_id(), new_id(), new_id()
+    records = [
+        record(Kind.EXPECTED, one, NOW, queue=None),
+        record(Kind.EXPECTED, one, NOW, index=1, queue=None),
+        record(Kind.EXPECTED, other, NOW, index=1, queue=None),
+        ended(other, NOW + 2, index=1, started=NOW + 1, counted=True),
+        ended(one, NOW + 2, index=1, started=NOW + 1, counted=True),
+    ]
+    worker = Process(store)
+    for place in order:
+        worker.send(chord_id, [records[place]], n=2)
+    chord = store.get(chord_id).chord
+    assert (chord.counted, chord.missing) == (2, ())
+    assert {(part.task_id, part.state, part.counted) for part in chord.header} == {
+        (one, "succeeded", True),
+        (other, "succeeded", True),
+    }
 
 
 def test_a_callback_that_fails_fails_the_chord(store: Store) -> None:

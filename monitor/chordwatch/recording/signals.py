@@ -17,6 +17,7 @@ from typing import Any
 
 from celery import signals
 from celery._state import get_current_task
+from celery.exceptions import NotRegistered
 
 from chordwatch.foreign import as_dict, as_list, as_time
 from chordwatch.recording.ahead import look_ahead
@@ -233,11 +234,11 @@ class Handlers:
 
     def on_unknown(self, *, message: Any, name: str, **_: Any) -> None:
         """Note a task whose name the worker does not know: stored as failed, but never counted."""
-        self._refused(message, End.FAILED, f"NotRegistered: {name!r}")
+        self._refused(message, End.FAILED, NotRegistered(name))
 
     def on_rejected(self, *, message: Any, exc: object = None, **_: Any) -> None:
         """Note a message that the worker cannot read: gone, without any result."""
-        self._refused(message, End.REJECTED, self._error(exc) if exc is not None else None)
+        self._refused(message, End.REJECTED, exc)
 
     def on_internal_error(self, *, request: Any, exception: object, **_: Any) -> None:
         """Note a run that Celery itself could not bring to an end, or not begin."""
@@ -249,9 +250,9 @@ class Handlers:
         except Exception:  # noqa: BLE001  # a guest
             self.recorder.drop("internal")
 
-    def _refused(self, message: Any, end: End, error: str | None) -> None:
+    def _refused(self, message: Any, end: End, exc: object) -> None:
         try:
-            headers = message.headers
+            headers, error = message.headers, None if exc is None else self._error(exc)
             try:
                 embed = as_dict(as_list(list(message.payload))[2])
             except Exception:  # noqa: BLE001  # that it cannot be decoded may be the reason

@@ -21,7 +21,7 @@ POOLS = {
     "eventlet": ("-P", "eventlet", "-c", "10"),
 }
 #: Longer than any test: what arrives was flushed because the process ended.
-NEVER = {"CHORDWATCH_FLUSH_INTERVAL": "600"}
+NEVER = {"CHORDWATCH_FLUSH_INTERVAL": "60"}
 
 
 @pytest.fixture

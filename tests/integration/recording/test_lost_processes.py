@@ -76,7 +76,7 @@ def test_a_killed_worker_loses_what_it_noted_within_a_flush_interval_and_no_more
 
 def test_children_that_live_for_one_task_each_lose_and_double_nothing(crew: Crew) -> None:
     crew.worker(
-        "forks", "-P", "prefork", "-c", "2", "--max-tasks-per-child", "1", CHORDWATCH_FLUSH_INTERVAL="600"
+        "forks", "-P", "prefork", "-c", "2", "--max-tasks-per-child", "1", CHORDWATCH_FLUSH_INTERVAL="60"
     )
     producer = crew.producer("producer", CHORDWATCH_FLUSH_INTERVAL="0.01")
     body = task(0, "collect", do="retry", times=1, fails=False)

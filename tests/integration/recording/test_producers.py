@@ -10,7 +10,7 @@ import pytest
 from tests.support.servers import Processes, RedisServer
 from tests.support.workflows.foreign import Shop
 
-NEVER = {"CHORDWATCH_FLUSH_INTERVAL": "600"}
+NEVER = {"CHORDWATCH_FLUSH_INTERVAL": "60"}
 #: What a web server with prefork workers does: it imports the app, publishes, forks, and serves in threads.
 SERVER = """\
 import json, os, sys, threading

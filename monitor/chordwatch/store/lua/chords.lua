@@ -7,9 +7,6 @@ local index_id, number_of, string_number = lib.index_id, lib.number_of, lib.stri
 local count_waiting, note = lib.count_waiting, lib.note
 local merge_row, row_at, touch = lib.merge_row, lib.row_at, lib.touch
 
--- The batch's node, as a place among its strings.
-local NODE = -1
-
 -- Pack an id as `pack_id` of records.py does for UUIDs; others stay text, marked.
 local function packed(id)
   if not string.find(id, NO_UUID) then return '~' .. cut(id) end
@@ -73,6 +70,14 @@ local function elsewhere(c, id, index, row)
   return task
 end
 
+-- Return index and row of a task that stands under another index than a record says, or under one where it says none.
+local function row_of(c, id)
+  for index = 0, math.min(c.top, PAGE_ROWS) - 1 do
+    local row = c.rows[index] or row_at(c, index)
+    if row.id == id then return index, row end
+  end
+end
+
 -- Return the row or the task in full that a record of the header belongs to; a new one when there is none.
 local function locate(c, id, index)
   local row
@@ -91,6 +96,8 @@ local function locate(c, id, index)
   end
   local task = lib.load_task(c, id)
   if not task then
+    local at, known = row_of(c, id)
+    if at then return known, known.flags >= ELSEWHERE and elsewhere(c, id, at, known) or nil end
     task = lib.new_task(HEADER, index)
     c.details[id] = task
     set(c, LOOSE)
