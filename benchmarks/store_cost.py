@@ -69,7 +69,7 @@ class Chord:
         """Return the record of its end, which names its start."""
         started = self._at(index) + 0.02 + random.random()
         head = [Kind.ENDED, Role.HEADER, self.tasks[index], index, 0, 0, started + 0.3, _TASK, _QUEUE]
-        return [*head, End.SUCCEEDED, started, True, None, None, None, None]
+        return [*head, End.SUCCEEDED, started, True, False, None]  # as the recorder sends it
 
     def callback(self) -> list[Record]:
         """Return the records of the callback."""

@@ -32,6 +32,7 @@ _UNREADABLE = -1
 #: A call settles ten chords or so; a reader waits for so many calls at the most.
 _SETTLING_CALLS = 100
 _AT_ONCE = 200
+_SETTLED_TOGETHER = 20
 #: Lists show the header of chords up to this size.
 _LISTED_HEADER = 1000
 
@@ -130,7 +131,8 @@ class RedisStore:
 
     def finished_chords(self, *, limit: int | None = None) -> list[RecordedChord]:
         """Return finished chords, newest first."""
-        first = 0 if limit is None else -max(limit, 1)
+        # The lists are in the order of settling, which is only nearly that of finishing.
+        first = 0 if limit is None else -max(limit, 1) - _SETTLED_TOGETHER
         with reaching(self._shown):
             settling = self._listed(self._client.zrange, "settle", first, -1)
             settled = [
@@ -337,5 +339,9 @@ def _older_format(batch: bytes) -> bytes:
 
 
 def _replies(pipe: Any) -> list[Any]:
-    """Return a pipeline's replies; an error, as of a key of a foreign type, stands in its place."""
-    return cast("list[Any]", pipe.execute(raise_on_error=False))
+    """Return a pipeline's replies; for a key of a foreign type the error stands in its place."""
+    replies = cast("list[Any]", pipe.execute(raise_on_error=False))
+    for reply in replies:
+        if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+            raise reply
+    return replies

@@ -1,8 +1,9 @@
 -- Apply one batch of records, see records.py. Applying it again changes nothing.
 -- KEYS[1] `<prefix>m`. KEYS[2] the set of versions that write to this store.
 -- ARGV: the batch (empty: only settle and sweep), finished_retention and open_retention in seconds, the size limit in
--- bytes, the histograms' bounds in seconds (msgpack). Returns 1; 0 for a batch that was applied before; -1 when it cannot
--- be read: Redis knows no binary strings in msgpack, only the older raw ones.
+-- bytes, the histograms' bounds in seconds (msgpack).
+-- Returns 1; 0 for a batch that was applied before; -1 for one that cannot be read: the msgpack of Redis knows no
+-- binary strings, only the older raw ones.
 
 local lib = ...
 local call, clock, drop, dropped, load_chord = lib.call, lib.clock, lib.drop, lib.dropped, lib.load_chord
@@ -34,7 +35,8 @@ end
 -- Records of which the sender cannot tell whether the group is a chord's wait for somebody who can.
 local function keep_unsure(gid, records)
   local key = prefix .. 'u:' .. gid
-  if call('RPUSH', key, cmsgpack.pack({lib.node or false, lib.strings, records})) > MAX_UNSURE then call('LPOP', key) end
+  local many = call('RPUSH', key, cmsgpack.pack({lib.node, lib.strings, records}))
+  if many > MAX_UNSURE then call('LPOP', key) end
   call('PEXPIRE', key, string.format('%d', finished_retention))
 end
 

@@ -111,8 +111,9 @@ end
 local function encode_chord(c)
   local cold = c.cold
   if type(cold) == 'table' then cold = cmsgpack.pack(cold) end
-  local head = struct.pack(HEAD, HEAD_VERSION, c.base, c.size, c.added, c.counted, c.failed, c.opened, c.last, c.progressed,
-    floor(now / 1000), c.segment, c.look, c.number, c.label, c.flags, c.state, c.top, c.extra, #c.pairs / 4, #c.workers / 2, #cold)
+  local head = struct.pack(HEAD, HEAD_VERSION, c.base, c.size, c.added, c.counted, c.failed, c.opened, c.last,
+    c.progressed, floor(now / 1000), c.segment, c.look, c.number, c.label, c.flags, c.state, c.top, c.extra,
+    #c.pairs / 4, #c.workers / 2, #cold)
   return head .. c.pairs .. c.workers .. cold .. c.page
 end
 

@@ -61,6 +61,8 @@ WIDE = 16777216
 MAX_TIME = 4294967295
 
 -- chords.lua
+-- The batch's node, as a place among its strings.
+NODE = -1
 MAX_CALLBACK_TASKS = 64
 MAX_ERRBACKS = 64
 NO_UUID = '^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$'

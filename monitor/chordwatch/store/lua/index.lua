@@ -1,5 +1,6 @@
 -- Indexes of chords, and the writing of one: `open` and `o:<callback>` (sorted by last progress and by opening),
--- `settle` (finished a moment ago), lists `finished` and `summary` (group id, segments, their number, time when it is forgotten).
+-- `settle` (finished a moment ago), lists `finished` and `summary` (group id, segments, how many these are, and the
+-- time when the chord is forgotten).
 
 local lib = ...
 local call, chord_key, clear, cold = lib.call, lib.chord_key, lib.clear, lib.cold

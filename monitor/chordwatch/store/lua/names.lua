@@ -17,7 +17,9 @@ lib.strings, lib.node = {}, false
 local function load_meta()
   local found = read('HMGET', 'm', 'cur', 'tasks', 'since', 'bytes', 'chords')
   lib.meta = {}
-  for at, name in ipairs({'cur', 'tasks', 'since', 'bytes', 'chords'}) do lib.meta[name] = tonumber(found[at]) or 0 end
+  for at, name in ipairs({'cur', 'tasks', 'since', 'bytes', 'chords'}) do
+    lib.meta[name] = tonumber(found[at]) or 0
+  end
 end
 
 local function save_meta()
@@ -39,7 +41,9 @@ local function segment_of(number)
   local segment = segments[number]
   if not segment then
     local found = read('HMGET', 'm', 'g' .. number, 'u' .. number)
-    segment = {living = tonumber(found[1]) or 0, ends = tonumber(found[2]) or 0, numbers = {}, texts = {}, string_numbers = {}}
+    segment = {
+      living = tonumber(found[1]) or 0, ends = tonumber(found[2]) or 0, numbers = {}, texts = {}, string_numbers = {},
+    }
     segments[number] = segment
   end
   return segment
