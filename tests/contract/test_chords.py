@@ -292,6 +292,29 @@ def test_a_task_is_one_whatever_index_its_sightings_tell(store: Store, order: tu
     }
 
 
+def test_a_sighting_without_an_index_reaches_the_task_that_has_one(store: Store) -> None:
+    chord_id, first, last, stranger = new_id(), new_id(), new_id(), new_id()
+    worker = Process(store)
+    worker.send(chord_id, [published(first, NOW, index=0), published(last, NOW, index=5)], n=7)
+    worker.send(
+        chord_id,
+        [
+            published(stranger, NOW),
+            received(first, NOW + 1, index=0),
+            ended(last, NOW + 2, End.REVOKED, counted=True),
+        ],
+    )
+    worker.send(chord_id, [ended(first, NOW + 3, End.FAILED, error="KeyError: 1", counted=True)])
+    parts = {part.task_id: part for part in store.get(chord_id).chord.header}
+    assert {i: (p.index, p.state, p.counted) for i, p in parts.items()} == {
+        first: (0, "failed", True),
+        last: (5, "revoked", True),
+        stranger: (None, "published", False),
+    }
+    assert store.get(chord_id).chord.counted == 2
+    assert store.counters().dropped == {}
+
+
 def test_a_callback_that_fails_fails_the_chord(store: Store) -> None:
     chord_id, task, body = new_id(), new_id(), new_id()
     worker = Process(store)

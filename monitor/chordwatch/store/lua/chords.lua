@@ -72,32 +72,33 @@ end
 
 -- Return index and row of a task that stands under another index than a record says, or under one where it says none.
 local function row_of(c, id)
+  if #id ~= 16 then return nil end
   for index = 0, math.min(c.top, PAGE_ROWS) - 1 do
     local row = c.rows[index] or row_at(c, index)
     if row.id == id then return index, row end
   end
 end
 
--- Return the row or the task in full that a record of the header belongs to; a new one when there is none.
+-- Return the row, the task in full, and the row's index, where a record of the header belongs; new when there is none.
 local function locate(c, id, index)
   local row
   if index and #id == 16 and index >= 0 and index < MAX_INDEX and index % 1 == 0 then
     row = c.rows[index] or row_at(c, index)
     if row.id == id then
-      return row, row.flags >= ELSEWHERE and elsewhere(c, id, index, row) or nil
+      return row, row.flags >= ELSEWHERE and elsewhere(c, id, index, row) or nil, index
     end
     if not row.id and not (has(c, LOOSE) and lib.load_task(c, id)) then
       row.id = id
       if index >= c.top then c.top = index + 1 end
       index_id(c, id)
-      return row
+      return row, nil, index
     end
     row = nil
   end
   local task = lib.load_task(c, id)
   if not task then
     local at, known = row_of(c, id)
-    if at then return known, known.flags >= ELSEWHERE and elsewhere(c, id, at, known) or nil end
+    if at then return known, known.flags >= ELSEWHERE and elsewhere(c, id, at, known) or nil, at end
     task = lib.new_task(HEADER, index)
     c.details[id] = task
     set(c, LOOSE)
@@ -121,15 +122,15 @@ end
 
 local function merge_header(c, r, at, started, worker)
   local kind, id = r[1], r[3]
-  local row, task = locate(c, id, r[4])
+  local row, task, index = locate(c, id, r[4])
   local was_counted, had_won = standing(row, task)
   local name, queue = string_number(c, r[8]), string_number(c, r[9])
   local fits, event, began = false, nil, nil
   if not task then
     fits, event, began = merge_row(c, row, r, at, started, name, queue, worker)
-    touch(c, r[4])
+    touch(c, index)
     if not fits then
-      task = lib.task_of_row(c, row, r[4])
+      task = lib.task_of_row(c, row, index)
       c.details = c.details or {}
       c.details[id] = task
     end
@@ -140,7 +141,7 @@ local function merge_header(c, r, at, started, worker)
     set(c, DETAIL)
     if row and r[12] then
       row.flags, row.f = bor(row.flags, COUNTED), math.max(row.f, math.min(at - c.base + 1, MAX_TIME))
-      touch(c, r[4])
+      touch(c, index)
     end
   end
   if r[16] then add_dynamic(c, row, task) end

@@ -76,7 +76,7 @@ local function write_page(c, number, first, last)
   local parts, many, at = {}, 0, 1
   for index = first, last do
     local row = rows[index]
-    if row then
+    if row and row.id then
       local from = 2 + (index - start) * size
       if from > at then
         many = many + 1
@@ -97,10 +97,12 @@ local function write_rows(c)
   if not low then return end
   if high < PAGE_ROWS then return write_page(c, 0, low, high) end
   local lows, highs = {}, {}
-  for index in pairs(c.rows) do
-    local number = floor(index / PAGE_ROWS)
-    if not lows[number] or index < lows[number] then lows[number] = index end
-    if not highs[number] or index > highs[number] then highs[number] = index end
+  for index, row in pairs(c.rows) do
+    if row.id then
+      local number = floor(index / PAGE_ROWS)
+      if not lows[number] or index < lows[number] then lows[number] = index end
+      if not highs[number] or index > highs[number] then highs[number] = index end
+    end
   end
   for number, index in pairs(lows) do write_page(c, number, index, highs[number]) end
 end
