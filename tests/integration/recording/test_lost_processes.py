@@ -48,7 +48,8 @@ def test_a_killed_worker_loses_what_it_noted_within_a_flush_interval_and_no_more
     worker = crew.worker("forks", "-P", "prefork", "-c", "2", CHORDWATCH_FLUSH_INTERVAL=str(FLUSH))
     producer = crew.producer("producer")
     producer.publish(chord_of(*(task(label, seconds=0.01) for label in range(400))))
-    wait_until(lambda: len(ended(crew)) > 60, "the worker is busy")
+    began = wait_until(crew.events, "the worker is busy")[0]["at"]
+    wait_until(lambda: time.time() > began + FLUSH + 2 * GRACE, "it has flushed some of its work")
 
     killed_at = time.time()
     kill(worker)
@@ -69,8 +70,8 @@ def test_a_killed_worker_loses_what_it_noted_within_a_flush_interval_and_no_more
         )
     ]
     assert lost == []
-    began = {event["id"] for event in crew.events() if event["event"] == "start"}
-    assert {part.task_id for part in seen.chord.header if part.started_at} <= began
+    runs = {event["id"] for event in crew.events() if event["event"] == "start"}
+    assert {part.task_id for part in seen.chord.header if part.started_at} <= runs
     assert sum(part.state == "succeeded" for part in seen.chord.header) == seen.chord.counted
 
 
@@ -101,7 +102,7 @@ def test_a_pool_that_grows_while_its_main_process_flushes_neither_locks_up_nor_c
     author = Author(7)
     for _ in range(4):
         producer.publish(*(author.workflow() for _ in range(3)))
-        crew.control().pool_grow(1)
+        assert crew.control().pool_grow(1, reply=True, timeout=5.0)
 
     crew.quiet()
     assert producer.finish() == 0
