@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, cast
-from uuid import uuid4
 
 import msgpack
 import redis
@@ -28,7 +27,6 @@ from chordwatch.store.script import apply_script, beat_script
 from chordwatch.store.workers import REMEMBERED_SECONDS, pack_heartbeat, read_worker
 
 _MEGABYTE = 1 << 20
-_UNREADABLE = -1
 #: A call settles ten chords or so; a reader waits for so many calls at the most.
 _SETTLING_CALLS = 100
 _AT_ONCE = 200
@@ -94,8 +92,7 @@ class RedisStore:
             ValueError: the batch itself cannot be applied.
         """
         with reaching(self._shown):
-            if self._run(batch) == _UNREADABLE:
-                self._run(_older_format(batch))
+            self._run(batch)
 
     def beat(self, heartbeat: Heartbeat, *, goodbye: bool = False) -> None:
         """Note that a worker lives, or that it says goodbye."""
@@ -326,16 +323,6 @@ def _end(limit: int | None) -> int:
 
 def _number(raw: bytes | None) -> int:
     return int(raw) if raw and raw.isdigit() else 0
-
-
-def _older_format(batch: bytes) -> bytes:
-    """Return the batch without msgpack's binary type, which Redis cannot read; else one that counts the loss."""
-    try:
-        told = msgpack.unpackb(batch, raw=True, strict_map_key=False)
-    except (ValueError, msgpack.UnpackException):
-        told = [VERSION, uuid4().hex, 1, "", {"corrupt": 1}, [], []]
-    packed: bytes = msgpack.packb(told, use_bin_type=False)
-    return packed
 
 
 def _replies(pipe: Any) -> list[Any]:

@@ -2,8 +2,8 @@
 -- KEYS[1] `<prefix>m`. KEYS[2] the set of versions that write to this store.
 -- ARGV: the batch (empty: only settle and sweep), finished_retention and open_retention in seconds, the size limit in
 -- bytes, the histograms' bounds in seconds (msgpack).
--- Returns 1; 0 for a batch that was applied before; -1 for one that cannot be read: the msgpack of Redis knows no
--- binary strings, only the older raw ones.
+-- Returns 1; 0 for a batch that was applied before. One that cannot be read is counted as `corrupt`; the msgpack of
+-- Redis knows no binary strings, only the older raw ones.
 
 local lib = ...
 local call, clock, drop, dropped, load_chord = lib.call, lib.clock, lib.drop, lib.dropped, lib.load_chord
@@ -102,7 +102,10 @@ end
 local function apply()
   local ok, batch = true, nil
   if ARGV[1] ~= '' then ok, batch = pcall(cmsgpack.unpack, ARGV[1]) end
-  if not ok or (batch and type(batch) ~= 'table') then return -1 end
+  if not ok or (batch and type(batch) ~= 'table') then
+    drop('corrupt')
+    batch = nil
+  end
   load_meta()
   local done = batch and apply_batch(batch) or 1
   sweep(batch and type(batch[7]) == 'table' and #batch[7] or 0)
