@@ -77,11 +77,13 @@ class Oracle:
         self._headers: dict[str, list[Message]] = {}
         self._events: dict[str, list[Event]] = {}
         self._names: dict[str, str] = {}
+        self._carriers: dict[str, list[Message]] = {}
         #: By chord: what carried one of its parts first, where a later step of a chain is a part.
         self._carried: dict[str, tuple[Signature, float]] = {}
         for message in messages:
             for step in [step for top in message.chain for step in (top, *leaves(top))]:
                 self._names[_id(step)] = step["task"]
+                self._carriers.setdefault(_id(step), []).append(message)
                 if "chord" in step["options"]:
                     self._carried.setdefault(
                         step["options"]["group_id"], (step["options"]["chord"], message.at)
@@ -110,9 +112,10 @@ class Oracle:
         body, since = (messages[0].chord, messages[0].at) if messages else self._carried[chord_id]
         counting = self._countings.get(chord_id, Counting())
         size = None if counting.size is None else counting.size + counting.added
-        ids = dict.fromkeys([message.id for message in messages]) | dict.fromkeys(counting.parts)
-        header = {task_id: self._part(chord_id, task_id, counting.parts.get(task_id)) for task_id in ids}
         assert body
+        counted = {part: state for part, state in counting.parts.items() if not self._untold(part, state)}
+        ids = dict.fromkeys([*(message.id for message in messages), *counted])
+        header = {task_id: self._part(chord_id, task_id, counted.get(task_id)) for task_id in ids}
         steps = {
             task_id: self._step(task_id, since)
             for task_id in self._steps(list(map(_id, leaves(body))), since)
@@ -121,18 +124,20 @@ class Oracle:
         return Fate(
             chord_id=chord_id,
             size=size,
-            state=_state(
-                size,
-                counting,
-                [step.state for step in steps.values()],
-                [steps[task_id].state for task_id in last],
-            ),
+            state=_state(size, counted, steps, last),
             header=header,
             callback_id=last[0] if len(list(leaves(body))) == 1 else None,
             first_names=frozenset(first_names(body)),
             steps=steps,
             twin=self._callbacks[_key(body)] > 1,
         )
+
+    def _untold(self, task_id: str, counted: str) -> bool:
+        """Whether a part failed with a chord before it in its chain: Celery counts it, and no signal tells of it."""
+        if counted != "FAILURE" or task_id in self._messages:
+            return False
+        carriers = {message.id for message in self._carriers.get(task_id, ())}
+        return not any(self._state(carrier, None) == "failed" for carrier in carriers)
 
     def _part(self, chord_id: str, task_id: str, counted: str | None) -> Task:
         return self._task(
@@ -195,13 +200,15 @@ class Oracle:
         return stored or ENDS.get(last, last)
 
 
-def _state(size: int | None, counting: Counting, steps: list[str], last: list[str]) -> str:
-    complete = size is not None and len(counting.parts) >= size
-    if complete and set(counting.parts.values()) != {"SUCCESS"}:
+def _state(size: int | None, counted: dict[str, str], steps: dict[str, Task], last: list[str]) -> str:
+    complete = size is not None and len(counted) >= size
+    if complete and set(counted.values()) != {"SUCCESS"}:
         return "failed"
-    if set(steps) & {"failed", "revoked"}:
+    # Of a callback that it could not send, Celery stores an error that nobody tells.
+    if any(step.messages and step.state in ("failed", "revoked") for step in steps.values()):
         return "failed"
-    return "succeeded" if complete and set(last) == {"succeeded"} else "open"
+    ended = {steps[task_id].state for task_id in last}
+    return "succeeded" if complete and ended == {"succeeded"} else "open"
 
 
 def leaves(signature: Signature | None) -> Iterator[Signature]:
