@@ -27,6 +27,8 @@ class Tallies:
     finished: Counter[tuple[str, str]] = field(default_factory=Counter)
     header_tasks: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     callbacks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    #: Of those, what callbacks of a single task did.
+    single: Counter[tuple[str, str]] = field(default_factory=Counter)
     retries: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
 
@@ -48,6 +50,9 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
         ):
             for name, event, count in _events(task):
                 total.callbacks[callback, event] += count * bool(event)
+                total.single[callback, event] += count * bool(
+                    event and len(fate.steps) == 1 and not fate.twin
+                )
                 total.retries[callback, name, "callback"] += count * (event == "retried")
         if fate.twin:  # what is one's callback is not the other's
             counted_steps.update(fate.steps)
