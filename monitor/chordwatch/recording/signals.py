@@ -150,7 +150,9 @@ class Handlers:
             if not parts:
                 return
             now, name, queue = time.time(), headers["task"], (request.delivery_info or {}).get("routing_key")
-            _remember(self._received, headers["id"], (parts, name, queue))
+            # Without the callback's signature: it would keep thousands of decoded messages alive.
+            kept = [((head[0], None), who, last) for head, who, last in parts]
+            _remember(self._received, headers["id"], (kept, name, queue))
             for head, who, _last in parts:
                 self.recorder.add((*head, _RECEIVED, *who, now, name, queue))
         except Exception:  # noqa: BLE001  # a guest
@@ -172,7 +174,8 @@ class Handlers:
     def on_ended(self, *, task: Any, retval: Any, state: str | None, **_: Any) -> None:
         """Note how a run ended. Celery counts the part before it sends this signal."""
         try:
-            run = self.recorder.runs.pop(id(task.request_stack.top), None)
+            runs = self.recorder.runs
+            run = runs.pop(id(task.request_stack.top), None) if runs else None
             if run is None:
                 return
             known = _ENDS.get(state or "")

@@ -21,6 +21,7 @@ from chordwatch.store.counts import read_counters
 from chordwatch.store.facts import ChordFacts, nearness
 from chordwatch.store.histograms import BUCKETS
 from chordwatch.store.keys import Keys, listed_id, place_of_id
+from chordwatch.store.line import Line
 from chordwatch.store.protocol import Counters, RecordedChord, StoreState, WorkerRecord
 from chordwatch.store.rows import StoredChord, decode_chord, read_facts, text
 from chordwatch.store.script import apply_script, beat_script
@@ -50,7 +51,8 @@ class RedisStore:
         options: Mapping[str, Any] | None = None,
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
-        self._client = connect(url, client_name=client_name, options=options, timeout=timeout)
+        self._redis = connect(url, client_name=client_name, options=options, timeout=timeout)
+        self._line = Line(self._redis)
         self._shown = shown_url(url)
         self._namespace, self._keys = namespace, Keys(namespace)
         self._arguments = (
@@ -84,6 +86,12 @@ class RedisStore:
             timeout=timeout,
         )
 
+    @property
+    def _client(self) -> redis.Redis:
+        """The client for everything but batches; there is but one connection."""
+        self._line.let_go()
+        return self._redis
+
     def apply(self, batch: bytes) -> None:
         """Apply one batch of records. Applying it again changes nothing.
 
@@ -102,12 +110,12 @@ class RedisStore:
 
     def _run(self, batch: bytes) -> int:
         """Run the script; a server that does not know it (yet, or after a restart) is given it."""
-        keys_and_arguments = (self._keys.meta, self._keys.versions, batch, *self._arguments)
+        command = (2, self._keys.meta, self._keys.versions, batch, *self._arguments)
         try:
-            return cast("int", self._client.evalsha(self._sha or "0" * 40, 2, *keys_and_arguments))
+            return cast("int", self._line.send("EVALSHA", self._sha or "0" * 40, *command))
         except NoScriptError:
             self._sha = str(self._client.script_load(apply_script()))
-            return cast("int", self._client.evalsha(self._sha, 2, *keys_and_arguments))
+            return cast("int", self._line.send("EVALSHA", self._sha, *command))
 
     def get(self, id: str) -> RecordedChord | None:  # noqa: A002  # the contract's name
         """Return the chord with this group id, callback id or header task id, with its header."""
@@ -214,7 +222,8 @@ class RedisStore:
 
     def close(self) -> None:
         """Give the connection back; in a forked child, only the child's copy of it."""
-        hang_up(self._client)
+        hang_up(self._redis)
+        self._line = Line(self._redis)
 
     def _listed(self, command: Any, name: str, *arguments: int) -> list[bytes]:
         """Return the members of an index; none where a foreign value stands in its place."""
