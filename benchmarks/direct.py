@@ -4,7 +4,7 @@ One process. Chords are published for real and read back from the broker; their 
 own arguments are then used once, by one leg of a task's life: `published` in the producer, `received` in the
 worker's main process, `ran` (pre-run, success, post-run) in the pool child. Hooks are switched for each block, in
 shuffled order. Chord blocks go at the pace of a busy worker, so that the background flush does its real work;
-plain tasks and groups go as fast as they can.
+bursts of a chord's tasks, plain tasks and groups go as fast as they can: what the hooks cost by themselves.
 
 Run as `python -m benchmarks.direct ROUNDS VARIANT...`: prints JSON, CPU seconds per task.
 """
@@ -41,8 +41,8 @@ SIGNALS = (
     signals.task_success,
     signals.task_postrun,
 )
-SHAPES = ("chord", "group", "plain")
-#: Groups and plain tasks take part in every third round.
+SHAPES = ("chord", "burst", "group", "plain")
+#: Bursts, groups and plain tasks take part in every third round.
 EVERY = 3
 LEGS = ("published", "received", "ran")
 
@@ -96,7 +96,7 @@ def publish(shape: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
     signals.before_task_publish.connect(saw_before)
     signals.after_task_publish.connect(saw_after)
-    if shape == "chord":
+    if shape in ("chord", "burst"):
         no_op_chord(TASKS, header_queue=QUEUE, queue=QUEUE).apply_async()
     elif shape == "group":
         group(nothing.si() for _ in range(TASKS)).apply_async(queue=QUEUE)

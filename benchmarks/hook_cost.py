@@ -15,11 +15,18 @@ from tests.support.servers import ROOT
 MICRO = 1e6
 #: What a header task costs in the worker is the sum of what its two processes do.
 PLACES = {"worker": ("received", "ran"), "producer": ("published",)}
-SHAPES = {"chord": "header task", "group": "task of a plain group", "plain": "plain task"}
+SHAPES = {
+    "chord": "header task, 1,000 a second",
+    "burst": "header task, as fast as it goes",
+    "group": "task of a plain group",
+    "plain": "plain task",
+}
 #: (target, stretch) in µs. What is no chord must cost next to nothing: of the 10, Celery's three signals take half.
 TARGETS: Mapping[tuple[str, str], tuple[float, float | None]] = {
     ("worker", "chord"): (15.0, 8.0),
     ("producer", "chord"): (6.0, 2.0),
+    ("worker", "burst"): (15.0, 8.0),
+    ("producer", "burst"): (6.0, 2.0),
     ("worker", "group"): (10.0, None),
     ("producer", "group"): (3.0, None),
     ("worker", "plain"): (10.0, None),
