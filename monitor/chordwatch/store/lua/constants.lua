@@ -70,6 +70,8 @@ NO_UUID = '^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x
 -- index.lua
 -- What Redis needs besides the values, as measured: for a chord's key, and for its places in the two open indexes.
 SETTLE_MS = 1000
+-- What the sweep forgets leaves its segment too; what Redis drops before, does not.
+SWEEP_LAG = 60000
 CHORD_BYTES = 220
 OPEN_BYTES = 300
 TIME_LENGTH = 6

@@ -11,14 +11,14 @@ local count_started, write_rows = lib.count_started, lib.write_rows
 
 local function seconds(time) return string.format('%.3f', time / 1000) end
 
--- Return how long, in milliseconds, Redis keeps the chord: a little longer than the sweep lets it live.
+-- Return how long, in milliseconds, Redis keeps the chord: longer than the sweep lets it live, also one that lags.
 local function time_to_live(c)
   local ttl = finished_retention
   if c.state <= OPEN then
     local eta = has(c, ETA) and cold(c).y or 0
     ttl = math.max(eta - now, 0) + open_retention
   end
-  return floor(ttl * 1.25 + 1000)
+  return floor(ttl * 1.25 + SWEEP_LAG)
 end
 
 local function forget_open(c)
