@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from chordwatch.errors import SettingError
 from chordwatch.text import plain
@@ -260,7 +261,19 @@ def _url(where: str, value: object) -> str:
     scheme, mark, _ = text.partition("://")
     if text and not (mark and scheme in REDIS_SCHEMES):
         raise SettingError(f"{where} must be {_URL_HELP}.")
+    if not all(map(_has_usable_port, _NEXT_URL.split(text))):
+        raise SettingError(
+            f"{where} has no port where one should be; a password must have / @ : and # percent-encoded."
+        )
     return text
+
+
+def _has_usable_port(url: str) -> bool:
+    try:
+        urlsplit(url).port  # noqa: B018  # reading it checks it
+    except ValueError:
+        return False
+    return True
 
 
 def _truth(where: str, value: object) -> bool:

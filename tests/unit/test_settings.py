@@ -346,3 +346,11 @@ def test_the_docs_have_no_row_of_a_setting_that_is_gone() -> None:
     rows = (ROOT / "docs" / "settings.md").read_text().count("| `chordwatch_")
 
     assert rows == len(SETTINGS)
+
+
+@pytest.mark.parametrize("url", ["redis://bob:S3cret/Pw@host:6379/0", "redis://bob:S3cret@host:notaport/0"])
+def test_a_url_whose_port_cannot_be_read_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(SettingError, match="percent-encoded") as refused:
+        read_settings({"chordwatch_store_url": url})
+
+    assert "S3cret" not in str(refused.value)

@@ -52,6 +52,8 @@ def handed_on(
         return [*outer, (running["group"], depth)]
     if not marks or task_id == running["id"]:  # a retry, or a task that replaces the running one
         return marks
+    if callbacks and starts(as_dict(embed.get("chord"))) == callbacks:
+        return [(chord_id, level) for chord_id, level in marks if level]  # a part added to the same header
     chain = running.get("chain")
     following = starts(as_dict(chain[-1])) if chain else {}
     if task_id in following:

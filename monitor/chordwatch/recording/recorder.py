@@ -125,8 +125,7 @@ class Recorder:
         self._wake.raise_()
         if self._done.wait(seconds):
             self._started = False
-        else:
-            lost = len(self._buffer) + self._pending_records
+        if lost := len(self._buffer) + self._pending_records:
             logger.warning("chordwatch: %d records could not be sent before the process ended.", lost)
 
     def _rouse(self) -> None:
@@ -196,7 +195,7 @@ class Recorder:
             until = time.monotonic() + INLINE_SECONDS if self.inline else math.inf
             while self._pending and time.monotonic() < until:
                 if self._sink is None:
-                    self._sink = self._connect(self.boot)
+                    self._sink = self._connected()
                 self._apply(self._sink, self._pending[0])
                 self._pending_records -= self._pending.popleft().records
         except ChordwatchError as exc:  # it cannot be reached, or a setting has become unusable
@@ -204,6 +203,14 @@ class Recorder:
             self._complain(str(exc))
         else:
             self._recovered()
+
+    def _connected(self) -> Sink:
+        try:
+            return self._connect(self.boot)
+        except ChordwatchError:
+            raise
+        except Exception as exc:  # a URL that nobody foresaw; its text may hold a password
+            raise UnreachableError(f"The store cannot be opened ({type(exc).__name__}).") from exc
 
     def _apply(self, sink: Sink, packed: _Packed) -> None:
         """Send one batch; one that the store refuses is dropped, or it would block all that follow."""

@@ -129,7 +129,7 @@ class Handlers:
                 return
             now, eta = time.time(), headers["eta"]
             task = get_current_task()
-            dynamic = task is not None and _is_dynamic(headers, task)
+            dynamic = task is not None and _is_dynamic(headers, embed["chord"], task)
             rest = (None, None, None, None, None, as_time(eta), dynamic or None) if eta or dynamic else ()
             for head, who, _last in parts:
                 self.recorder.add((*head, _PUBLISHED, *who, now, headers["task"], routing_key, *rest))
@@ -340,14 +340,14 @@ class Handlers:
         return error_text(exc) if self._record_errors else None
 
 
-def _is_dynamic(headers: Headers, task: Any) -> bool:
+def _is_dynamic(headers: Headers, chord: Any, task: Any) -> bool:
     """Whether the message being published is a part that the running task adds to its own chord."""
     running = task.request_stack.top.__dict__
     return (
-        running.get("chord") is not None
+        chord is not None  # a callback has its header's group id too
+        and running.get("chord") is not None
         and running.get("group") == headers["group"]
         and running.get("id") != headers["id"]
-        and MARK not in headers
     )
 
 

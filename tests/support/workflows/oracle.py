@@ -78,16 +78,16 @@ class Oracle:
         self._events: dict[str, list[Event]] = {}
         self._names: dict[str, str] = {}
         self._carriers: dict[str, list[Message]] = {}
-        #: By chord: what carried one of its parts first, where a later step of a chain is a part.
+        #: By chord: what carried one of its parts first, a later step of a chain or an inner chord's callback.
         self._carried: dict[str, tuple[Signature, float]] = {}
         for message in messages:
             for step in [step for top in message.chain for step in (top, *leaves(top))]:
                 self._names[_id(step)] = step["task"]
                 self._carriers.setdefault(_id(step), []).append(message)
-                if "chord" in step["options"]:
-                    self._carried.setdefault(
-                        step["options"]["group_id"], (step["options"]["chord"], message.at)
-                    )
+                self._carry(step, message.at)
+            # The callback of a chord that is a part of another: of that one no other message may ever come.
+            for step in leaves(message.chord) if message.chord else ():
+                self._carry(step, message.at)
             self._messages.setdefault(message.id, []).append(message)
             if message.chord is not None and message.group is not None:
                 self._headers.setdefault(message.group, []).append(message)
@@ -96,6 +96,10 @@ class Oracle:
         self._callbacks = Counter(
             key for found in self._headers.values() for key in {_key(message.chord) for message in found}
         )
+
+    def _carry(self, step: Signature, at: float) -> None:
+        if "chord" in step["options"]:
+            self._carried.setdefault(step["options"]["group_id"], (step["options"]["chord"], at))
 
     def fates(self) -> dict[str, Fate]:
         """Return what became of each chord that was dispatched, by group id."""

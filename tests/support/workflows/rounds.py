@@ -113,6 +113,8 @@ def compare_counters(store: Store, fates: dict[str, Fate]) -> None:
     try:
         wait_until(right, "counters are right", SETTLED)
     except AssertionError:
+        strangers = [found.chord for found in store.open_chords() if found.chord.chord_id not in fates]
+        wrong += [f"not foreseen: {chord}" for chord in strangers if chord.state != "planned"]
         raise AssertionError("\n".join(wrong)) from None
 
 

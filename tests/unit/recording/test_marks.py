@@ -55,6 +55,13 @@ def test_a_plain_callbacks_mark_is_its_chords_id_and_no_mark_is_no_header() -> N
         ("cb", NOTHING, {"group": "inner", MARK: [["outer", 1]]}, {"cb": 0}, [("outer", 0), ("inner", 0)]),
         # A callback that is a part of another chord has done its own chord's work.
         ("cb", NOTHING, {"group": "outer", MARK: "inner"}, {"cb": 0}, [("outer", 0)]),
+        (  # a part that is added to the header of a chord that is a callback; another mark is the running task's own
+            "added",
+            {"chord": task("cb"), "chain": None},
+            {"group": "inner", "chord": task("cb"), "id": "t1", MARK: [["outer", 1], ["done", 0]]},
+            {"cb": 0},
+            [("outer", 1)],
+        ),
         ("t1", NOTHING, {MARK: "g"}, {}, [("g", 0)]),  # a retry
         ("next", NOTHING, {MARK: "g", "chain": [task("last"), task("next")]}, {}, [("g", 0)]),
         ("part", NOTHING, {MARK: "g", "chain": [chord(task("cb"), task("part"))]}, {}, [("g", 1)]),

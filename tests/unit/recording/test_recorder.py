@@ -258,3 +258,31 @@ def test_in_uwsgi_without_threads_a_store_that_is_away_is_asked_seldom_and_the_r
     sink.down = False
     one.close()
     assert len(sink.records()) == 2
+
+
+def test_what_is_lost_at_the_end_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    sink = Sink()
+    sink.down = True
+    one = recorder(sink)
+    one.add(entry(1))
+    one.add(entry(2))
+
+    with caplog.at_level(logging.WARNING, "chordwatch"):
+        one.close(seconds=5)
+
+    assert "2 records could not be sent" in caplog.text
+
+
+def test_a_store_that_cannot_even_be_opened_is_said_without_its_address(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def connect(_boot: str) -> Sink:
+        raise ValueError("redis://:secret@host")  # as a library may put it
+
+    one = Recorder(connect, node="n", flush_interval=0.02, buffer_size=100, keep_callbacks=False)
+    with caplog.at_level(logging.ERROR, "chordwatch"):
+        one.add(entry(1))
+        wait_until(lambda: "cannot be opened" in caplog.text, "the failure is said", seconds=5)
+    one.close()
+
+    assert "secret" not in caplog.text
