@@ -17,7 +17,7 @@ from chordwatch.text import plain
 from chordwatch.watch import Sighting
 from chordwatch.watch.words import duration, progress_of
 
-#: So many header tasks are shown one by one, those that are not counted first.
+#: So many header tasks are shown one by one: those that are not counted first, then what failed or ran again.
 _ROWS = 40
 _INDEXES = 20
 
@@ -132,11 +132,17 @@ def _verdict(verdict: Verdict, now: float) -> Table:
     return table
 
 
+def _is_plain(task: HeaderTask) -> bool:
+    """Whether nothing about a task is worth reading: it ran once and succeeded."""
+    return task.state == "succeeded" and len(task.attempts) < 2  # noqa: PLR2004  # more than one run
+
+
 def _header(sighting: Sighting, now: float) -> Iterator[RenderableType]:
     chord = sighting.chord
     nameless = (HeaderTask(index=gap.index) for gap in chord.missing if gap.task_id is None)
     rows = sorted(
-        (*chord.header, *nameless), key=lambda task: (task.counted, task.index is None, task.index or 0)
+        (*chord.header, *nameless),
+        key=lambda task: (task.counted, _is_plain(task), task.index is None, task.index or 0),
     )
     if not rows:
         yield Text("No header task is known: none is counted, and no message of one is left.")
