@@ -26,6 +26,7 @@ class Tallies:
     started: Counter[str] = field(default_factory=Counter)
     finished: Counter[tuple[str, str]] = field(default_factory=Counter)
     header_tasks: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    #: At most: of two chords with one callback, each may have been told all of it.
     callbacks: Counter[tuple[str, str]] = field(default_factory=Counter)
     #: Of those, what callbacks of a single task did.
     single: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -45,14 +46,15 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
             for name, event, count in _events(task):
                 total.header_tasks[callback, name, event] += count * bool(event)
                 total.retries[callback, name, "header"] += count * (event == "retried")
-        for task in (
-            fate.steps.values() if fate.steps.keys().isdisjoint(counted_steps) or not fate.twin else ()
-        ):
-            for name, event, count in _events(task):
+        for task in fate.steps.values():
+            for _name, event, count in _events(task):
                 total.callbacks[callback, event] += count * bool(event)
                 total.single[callback, event] += count * bool(
                     event and len(fate.steps) == 1 and not fate.twin
                 )
+        told = fate.twin and not fate.steps.keys().isdisjoint(counted_steps)
+        for task in () if told else fate.steps.values():
+            for name, event, count in _events(task):
                 total.retries[callback, name, "callback"] += count * (event == "retried")
         if fate.twin:  # what is one's callback is not the other's
             counted_steps.update(fate.steps)
