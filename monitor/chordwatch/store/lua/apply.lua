@@ -108,7 +108,9 @@ local function apply()
   end
   load_meta()
   local done = batch and apply_batch(batch) or 1
-  sweep(batch and type(batch[7]) == 'table' and #batch[7] or 0)
+  local swept = pcall(sweep, batch and type(batch[7]) == 'table' and #batch[7] or 0)
+  if lib.fatal then error(lib.fatal) end
+  if not swept then drop('corrupt') end
   save_counts()
   save_meta()
   for name in pairs(touched) do redis.call('EXPIRE', prefix .. name, KEEP_SHARED) end

@@ -119,7 +119,14 @@ end
 
 -- The facts that are seldom needed stay packed until then.
 local function cold(c)
-  if type(c.cold) == 'string' then c.cold = cmsgpack.unpack(c.cold) end
+  if type(c.cold) == 'string' then
+    local ok, facts = pcall(cmsgpack.unpack, c.cold)
+    if not ok or type(facts) ~= 'table' then
+      drop('corrupt')
+      facts = {}
+    end
+    c.cold = facts
+  end
   return c.cold
 end
 
