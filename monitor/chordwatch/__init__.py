@@ -22,7 +22,7 @@ def connect(app: Celery | str, *, ask_workers_every: float = 60.0) -> Watch:
     One that is kept asks the workers what they do only every `ask_workers_every` seconds.
 
     Raises:
-        UnsupportedError: the result backend is not Redis.
+        UnsupportedError: the result backend cannot be loaded.
         SettingError: a `chordwatch_*` setting cannot be used.
     """
     from chordwatch.watch import Watch  # noqa: PLC0415  # keeps the import of chordwatch light for workers

@@ -2,11 +2,15 @@
 
 ChordwatchError
 ├── SettingError          a setting has a value that cannot be used
-├── UnreachableError      broker or result backend does not answer, or refuses
-└── UnsupportedError      this kind of result backend cannot be read
+├── UnreachableError      broker, result backend or store does not answer, or refuses
+└── UnsupportedError      the result backend cannot be loaded
 """
 
 from __future__ import annotations
+
+from typing import Literal
+
+ServerName = Literal["broker", "result backend", "store"]
 
 
 class ChordwatchError(Exception):
@@ -18,8 +22,15 @@ class SettingError(ChordwatchError):
 
 
 class UnreachableError(ChordwatchError):
-    """The broker or the result backend does not answer, or refuses a login or a command."""
+    """The broker, the result backend or the store does not answer, or refuses a login or a command.
+
+    `server` says which of them, None where nobody needs to know.
+    """
+
+    def __init__(self, sentence: str, *, server: ServerName | None = None) -> None:
+        super().__init__(sentence)
+        self.server = server
 
 
 class UnsupportedError(ChordwatchError):
-    """This kind of result backend cannot be read."""
+    """The result backend cannot be loaded."""

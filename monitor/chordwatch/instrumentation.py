@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
@@ -20,7 +20,13 @@ from chordwatch.recording.signals import Handlers
 from chordwatch.settings import Settings, Value, read_settings, store_url_of
 from chordwatch.store import open_store
 from chordwatch.store.connect import TIMEOUT_SECONDS
+from chordwatch.store.connections import connection_name
 from chordwatch.store.protocol import Store
+from chordwatch.tracing.names import system_of
+from chordwatch.tracing.switch import is_wanted
+
+if TYPE_CHECKING:
+    from chordwatch.tracing.tracing import Tracing
 
 logger = logging.getLogger("chordwatch")
 
@@ -37,8 +43,11 @@ class Instrumentation:
             buffer_size=settings.buffer_size,
             keep_callbacks=settings.keep_callbacks,
         )
-        self._handlers = Handlers(self.recorder, record_errors=settings.record_errors)
-        self._dispatches = Dispatches(self.recorder, record_errors=settings.record_errors)
+        self._tracing = _tracing(app, settings, self.recorder)
+        self._handlers = Handlers(self.recorder, record_errors=settings.record_errors, tracing=self._tracing)
+        self._dispatches = Dispatches(
+            self.recorder, record_errors=settings.record_errors, tracing=self._tracing
+        )
         self._heartbeats = Heartbeats(
             self._open_for_heartbeat, boot=lambda: self.recorder.boot, interval=settings.heartbeat_interval
         )
@@ -46,10 +55,12 @@ class Instrumentation:
     def start(self) -> None:
         """Connect the handlers and patches."""
         self._handlers.connect()
+        if self._tracing is not None:
+            self._tracing.listen(self._handlers.hear_publishing)
         self._dispatches.watch()
         for signal, handler in self._lifecycle():
             signal.connect(handler, weak=False, dispatch_uid=f"chordwatch.process.{signal.name}")
-        atexit.register(self.recorder.close)
+        atexit.register(self._close)
 
     def stop(self) -> None:
         """Undo `start`, and send what is left."""
@@ -58,8 +69,8 @@ class Instrumentation:
         self._dispatches.leave()
         self._handlers.disconnect()
         self._heartbeats.stop()
-        self.recorder.close()
-        atexit.unregister(self.recorder.close)
+        self._close()
+        atexit.unregister(self._close)
 
     def _lifecycle(self) -> tuple[tuple[Any, Any], ...]:
         return (
@@ -77,13 +88,18 @@ class Instrumentation:
 
     def _on_shutdown(self, **_: Any) -> None:
         self._heartbeats.stop()
+        self._close()
+
+    def _close(self) -> None:
+        """Send what is left, and export it."""
         self.recorder.close()
+        if self._tracing is not None:
+            self._tracing.flush()
 
     def _open(self, boot: str) -> Store:
         timeout = INLINE_SECONDS if self.recorder.inline else TIMEOUT_SECONDS
-        return open_store(
-            self._settings, self._app, client_name=f"chordwatch:{self.recorder.node}:{boot}", timeout=timeout
-        )
+        name = connection_name(self.recorder.node, boot)
+        return open_store(self._settings, self._app, client_name=name, timeout=timeout)
 
     def _open_for_heartbeat(self) -> Store:
         """Return the heartbeat's own store; say once in a worker's log when its Redis may drop what is recorded."""
@@ -94,6 +110,23 @@ class Instrumentation:
                 "set its maxmemory-policy to noeviction, or name another Redis in chordwatch_store_url."
             )
         return store
+
+
+def _tracing(app: Celery, settings: Settings, recorder: Recorder) -> Tracing | None:
+    """Return what traces in this process, None where there is nothing to trace with: then nothing is imported."""
+    if not is_wanted(settings.tracing):
+        return None
+    from chordwatch.tracing.providers import Providers  # noqa: PLC0415  # OpenTelemetry only where it is wanted
+    from chordwatch.tracing.tracing import Tracing  # noqa: PLC0415  # as above
+
+    return Tracing(
+        recorder,
+        Providers(always=settings.tracing == "on"),
+        system=system_of(app.conf.broker_write_url or app.conf.broker_url),
+        limit=settings.trace_header_limit,
+        record_errors=settings.record_errors,
+        keep=settings.finished_retention,
+    )
 
 
 _active: Instrumentation | None = None
@@ -115,7 +148,7 @@ def instrument(app: Celery, **settings: Value | None) -> None:
     effective = read_settings(app.conf, **settings)
     if not effective.enabled:
         return
-    store_url_of(effective, app.conf)
+    store_url_of(effective.store_url, app.conf)
     _apps.add(id(app))
     if _active is None:
         _active = Instrumentation(app, effective)

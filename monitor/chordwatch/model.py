@@ -36,7 +36,12 @@ ERROR_LENGTH = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One run of a task; `attempt` counts from 0, as Celery's `retries` does."""
+    """One run of a task; `attempt` counts from 0, as Celery's `retries` does.
+
+    Times are Unix seconds by the clock of the process that noted them. Celery signals a message when it is sent, and
+    a part's end when it is counted and the callback sent: some milliseconds late, so that the next process may have
+    begun, and a quick callback ended, before them.
+    """
 
     attempt: int
     state: TaskState = "unknown"

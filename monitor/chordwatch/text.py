@@ -10,6 +10,8 @@ _UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 def plain(text: str, limit: int = 80) -> str:
     """Return `text` on one line with unshowable characters escaped, at most `limit` characters."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # nearly all texts, and there are hundreds of thousands
     head = text[: limit + 1]
     shown = "".join(_escaped(char) if unicodedata.category(char) in _UNSHOWABLE else char for char in head)
     return shown if len(shown) <= limit and len(text) <= limit else shown[: limit - 1] + "…"

@@ -14,11 +14,15 @@ import click
 _COMMANDS = {
     "list": "list_chords",
     "show": "show",
+    "explain": "explain",
     "check": "check",
     "results": "results",
     "report": "report",
     "watch": "watch",
     "monitor": "monitor",
+    "doctor": "doctor",
+    "dashboard": "dashboard",
+    "rules": "rules",
     "config": "config",
 }
 UNREACHABLE = 3

@@ -1,4 +1,4 @@
-"""`chords check`: for cron and CI. Exit 1 when a chord is hung or looping."""
+"""`chords check`: for cron and CI, by two looks. Exit 1 when a chord is hung or looping."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALARMING = ("hung", "looping")
 def command(ctx: click.Context, format_: str) -> None:
     """Exit 1 when a chord is hung or looping, and name it."""
     with session.watching(ctx) as watch:
-        look = watch.look(health="open", limit=None)
+        look = watch.explain_open(limit=None)
     alarming = [sighting for sighting in look.sightings if sighting.chord.health in _ALARMING]
     if format_ == "json":
         session.print_json([to_json(sighting.chord, header=False) for sighting in alarming])

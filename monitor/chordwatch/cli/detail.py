@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from chordwatch.board.graph import callback_state
 from chordwatch.cli.tables import STYLES
-from chordwatch.cli.timeline import span, timeline
+from chordwatch.cli.timeline import timeline
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Chord, HeaderTask, Verdict
 from chordwatch.text import plain
 from chordwatch.watch import Sighting
-from chordwatch.watch.words import duration, progress_of
+from chordwatch.watch.words import duration, moment, place_words, progress_of, span
 
 #: So many header tasks are shown one by one: those that are not counted first, then what failed or ran again.
 _ROWS = 40
 _INDEXES = 20
+_LABEL_WIDTH = len("Evidence")
+#: The programs that remedies and questions say to run.
+_COMMAND = re.compile(r"\b(celery|py-spy) ")
 
 
 def chord_detail(sighting: Sighting, now: float) -> RenderableType:
@@ -27,34 +31,10 @@ def chord_detail(sighting: Sighting, now: float) -> RenderableType:
     chord = sighting.chord
     return Group(
         _facts(sighting, now),
-        *(_verdict(verdict, now) for verdict in chord.verdicts),
+        *_verdicts(chord.verdicts, now),
         Text(),
         *_header(sighting, now),
     )
-
-
-def place_words(place: Place | None) -> str:
-    """Return where a task is, in words."""
-    if place is None:
-        return ""
-    name = plain(place.name or "")
-    until = f" until {moment(place.eta)}" if place.eta else ""
-    return {
-        "queue": f"in queue {name}",
-        "unacked": f"delivered from {name}, not acknowledged",
-        "active": f"running on {name}",
-        "reserved": f"received by {name}, not started",
-        "scheduled": f"held back by {name}{until}",
-        "nowhere": "nowhere: in no queue, not unacknowledged, at no worker that answered",
-        "unknown": "not known: not all places could be read",
-    }[place.kind]
-
-
-def moment(at: float | None) -> str:
-    """Return a time in this machine's zone."""
-    if at is None:
-        return "not known"
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _facts(sighting: Sighting, now: float) -> Table:
@@ -75,7 +55,7 @@ def _fact_rows(sighting: Sighting, now: float) -> Iterator[tuple[str, str | Text
     yield (
         "",
         ", ".join(
-            x for x in (_callback_state(chord), place_words(place), plain(callback.error or "", 200)) if x
+            x for x in (callback_state(chord), place_words(place), plain(callback.error or "", 200)) if x
         ),
     )
     for errback in chord.errbacks:
@@ -106,30 +86,50 @@ def _missing(chord: Chord) -> str:
     return f", missing {'index' if len(indexes) == 1 else 'indexes'} {', '.join(shown)}{more}"
 
 
-def _callback_state(chord: Chord) -> str:
-    if chord.callback.state != "unknown":
-        return chord.callback.state
-    return "not sent yet" if chord.state in ("open", "planned") and chord.missing else "not located"
+def _verdicts(verdicts: Sequence[Verdict], now: float) -> Iterator[RenderableType]:
+    """Yield the verdicts; evidence that several rest on, as the candidates for one loss do, is shown once."""
+    before: tuple[str, ...] = ()
+    for verdict in verdicts:
+        repeats = bool(verdict.evidence) and verdict.evidence == before
+        yield from _verdict(verdict, ("As above.",) if repeats else verdict.evidence, now)
+        before = verdict.evidence
 
 
-def _verdict(verdict: Verdict, now: float) -> Table:
-    table = Table.grid(padding=(0, 2))
+def _verdict(verdict: Verdict, evidence: Sequence[str], now: float) -> Iterator[RenderableType]:
     style = STYLES[verdict.outcome]
     certainty = "" if verdict.certain else " (not certain)"
-    table.add_row()
-    table.add_row(Text(verdict.outcome.upper(), style=style), Text(verdict.summary, style=style))
-    table.add_row(Text("Cause", style="bold"), Text(f"{verdict.cause}{certainty}, see {verdict.docs}"))
-    for number, line in enumerate(verdict.evidence):
-        table.add_row(Text("" if number else "Evidence", style="bold"), Text(line))
+    yield Text()
+    yield _folded(Text(verdict.outcome.upper(), style=style), Text(verdict.summary, style=style))
+    yield _folded(_label("Cause"), Text(f"{verdict.cause}{certainty}, see {verdict.docs}"))
+    for number, line in enumerate(evidence):
+        yield _folded(_label("" if number else "Evidence"), Text(line))
     if verdict.question:
-        table.add_row(Text("Question", style="bold"), Text(verdict.question))
+        yield _advice("Question", verdict.question)
     if verdict.since:
         since = f"{moment(verdict.since)} ({duration(now - verdict.since)} ago)"
-        table.add_row(Text("Since", style="bold"), Text(since))
+        yield _folded(_label("Since"), Text(since))
     if verdict.recovers_at:
-        table.add_row(Text("Recovers", style="bold"), Text(moment(verdict.recovers_at)))
-    table.add_row(Text("Remedy", style="bold"), Text(verdict.remedy))
-    return table
+        yield _folded(_label("Recovers"), Text(moment(verdict.recovers_at)))
+    yield _advice("Remedy", verdict.remedy)
+
+
+def _label(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _folded(label: Text, text: Text) -> Table:
+    row = Table.grid(padding=(0, 2))
+    row.add_column(min_width=_LABEL_WIDTH)
+    row.add_row(label, text)
+    return row
+
+
+def _advice(label: str, text: str) -> RenderableType:
+    """Return one line whatever its length where a command is in it: what a terminal folds itself is pasted whole."""
+    if not _COMMAND.search(text):
+        return _folded(_label(label), Text(text))
+    line = Text(no_wrap=True, overflow="ignore")
+    return line.append(f"{label:<{_LABEL_WIDTH}}  ", style="bold").append(text)
 
 
 def _is_plain(task: HeaderTask) -> bool:

@@ -18,7 +18,7 @@ from chordwatch.model import to_json
 def command(ctx: click.Context, health: str, callback: str | None, limit: int, format_: str) -> None:
     """List chords: oldest open first, then newest finished."""
     with session.watching(ctx) as watch:
-        look = watch.look(health=health, callback=callback, limit=limit)
+        look = watch.decided_look(health=health, callback=callback, limit=limit)
     if format_ == "json":
         session.print_json([to_json(chord, header=False) for chord in look.chords])
     elif look.sightings:

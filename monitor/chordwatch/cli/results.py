@@ -25,7 +25,7 @@ _ROWS = 1000
 def command(ctx: click.Context, id_: str, format_: str) -> None:
     """Print the results of the header tasks that have one, in header order, with the gaps marked."""
     with session.watching(ctx) as watch:
-        sighting, gaps = session.sighted(ctx, watch, id_)
+        sighting, gaps = session.found(ctx, id_, watch.sight(id_))
         rows = result_rows(sighting.chord, watch)
     if format_ == "json":
         session.print_json(rows)

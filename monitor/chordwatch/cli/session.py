@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import click
 from celery import Celery
 from rich.console import Console, RenderableType
 
+from chordwatch.evidence.patience import impatient
 from chordwatch.text import plain
 from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Sighting, Watch
 
-#: An unreachable server answers within so many seconds or not at all; Celery would wait without end.
-CONNECT_SECONDS = 5.0
-#: The same for one that took the connection (Celery's own default is 120): each command reads little.
-ANSWER_SECONDS = 5.0
 _PIPE_WIDTH = 200
+#: As the catalogue of causes writes commands.
+_ANY_APP = "celery -A proj "
 #: So deep is a result shown that JSON cannot hold as it is.
 _DEPTH = 100
 
@@ -47,11 +49,27 @@ limit_option = click.option(
 
 def app_of(ctx: click.Context) -> Celery:
     """Return the app that `celery -A` or `-b` named, with bounded connection timeouts."""
-    app: Celery = ctx.obj.app
-    if app.conf.redis_socket_connect_timeout is None:
-        app.conf.redis_socket_connect_timeout = CONNECT_SECONDS
-    app.conf.redis_socket_timeout = min(app.conf.redis_socket_timeout or ANSWER_SECONDS, ANSWER_SECONDS)
-    return app
+    return impatient(ctx.obj.app)
+
+
+def for_app(ctx: click.Context, sighting: Sighting) -> Sighting:
+    """Return the sighting with the app that `celery -A` named in what its verdicts say to run, to be pasted.
+
+    Where URLs stand for an app it stays `proj`: they hold passwords.
+    """
+    app = ctx.find_root().params.get("app")
+    if not isinstance(app, str):
+        return sighting
+    named = f"celery -A {shlex.quote(app)} "
+    verdicts = tuple(
+        replace(
+            verdict,
+            remedy=verdict.remedy.replace(_ANY_APP, named),
+            question=verdict.question and verdict.question.replace(_ANY_APP, named),
+        )
+        for verdict in sighting.chord.verdicts
+    )
+    return replace(sighting, chord=replace(sighting.chord, verdicts=verdicts))
 
 
 @contextmanager
@@ -64,17 +82,32 @@ def watching(ctx: click.Context) -> Iterator[Watch]:
         watch.close()
 
 
+def listening(host: str, port: int) -> socket.socket:
+    """Return a listening socket, so that a taken port is a sentence and port 0 a known one.
+
+    Raises:
+        UsageError: nobody can listen there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, reuse_port=False)
+    except OSError as exc:
+        raise click.UsageError(
+            f"Cannot listen on {host}:{port} ({exc.strerror}); choose another --host or --port."
+        ) from exc
+
+
 def console(ctx: click.Context) -> Console:
     """Return where tables go: stdout, with colours when it is a terminal and they are wanted."""
     return Console(no_color=True if ctx.obj.no_color else None, highlight=False, soft_wrap=False)
 
 
 def print_table(ctx: click.Context, table: RenderableType) -> None:
-    """Print to stdout: fitted to a terminal, in full width to anything else."""
+    """Print to stdout: fitted to a terminal, in full width to anything else. What must not be broken is longer."""
     out = console(ctx)
     if not out.is_terminal:
         out.width = _PIPE_WIDTH
-    out.print(table)
+    out.print(table, crop=False)
 
 
 def print_json(document: Any) -> None:
@@ -110,9 +143,11 @@ def print_gaps(gaps: tuple[str, ...]) -> None:
         click.echo(f"Note: {sentence}", err=True)
 
 
-def sighted(ctx: click.Context, watch: Watch, wanted: str) -> tuple[Sighting, tuple[str, ...]]:
-    """Return the chord that an id leads to, and what was not seen; without one exit 1."""
-    sighting, gaps = watch.sight(wanted)
+def found(
+    ctx: click.Context, wanted: str, seen: tuple[Sighting | None, tuple[str, ...]]
+) -> tuple[Sighting, tuple[str, ...]]:
+    """Return the chord that a Watch saw for an id, and what was not seen; without one exit 1."""
+    sighting, gaps = seen
     if sighting is None:
         _no_such_chord(ctx, wanted, gaps)
     return sighting, gaps

@@ -8,14 +8,14 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
+from chordwatch.board.timeline import runs_of
 from chordwatch.model import Attempt, Callback, HeaderTask
 from chordwatch.text import plain
-from chordwatch.watch.words import duration
+from chordwatch.watch.words import span
 
 #: Of a task that began again and again the last runs are shown.
 _RUNS = 5
 _ID_LENGTH = 8
-_MINUTE = 60.0
 _COLUMNS = ("TASK", "WAITED", "STARTED", "ENDED", "RAN", "RUN", "WORKER")
 _RIGHT = ("TASK", "WAITED", "RAN")
 
@@ -33,14 +33,9 @@ def timeline(tasks: Iterable[HeaderTask], callback: Callback, now: float) -> Tab
     for task in tasks:
         for cells in _runs(task, now):
             table.add_row(*map(Text, cells))
-    if _timed(callback):
-        table.add_row(*map(Text, _cells("callback", _only_run(callback), None, now)))
+    for run in runs_of(callback):
+        table.add_row(*map(Text, _cells("callback", run, None, now)))
     return table if table.row_count else None
-
-
-def span(seconds: float) -> str:
-    """Return a span of time: to a hundredth of a second below a minute, since tasks are short."""
-    return f"{max(0.0, seconds):.2f} s" if seconds < _MINUTE else duration(seconds)
 
 
 def time_of_day(at: float | None, now: float) -> str:
@@ -55,7 +50,7 @@ def time_of_day(at: float | None, now: float) -> str:
 
 def _runs(task: HeaderTask, now: float) -> Iterator[tuple[str, ...]]:
     title = plain(task.task_id or "", _ID_LENGTH) if task.index is None else str(task.index)
-    runs = task.attempts or ((_only_run(task),) if _timed(task) else ())
+    runs = runs_of(task)
     hidden = len(runs) - _RUNS
     if hidden > 0:
         yield (title, "", f"… {hidden:,} runs before", "", "", "", "")
@@ -91,19 +86,3 @@ def _ran(run: Attempt, now: float) -> str:
     if run.finished_at is not None:
         return span(run.finished_at - run.started_at)
     return f"{span(now - run.started_at)} …" if run.state == "started" else ""
-
-
-def _timed(task: HeaderTask | Callback) -> bool:
-    # A lone time of finishing is what any stored result has.
-    return task.published_at is not None or task.started_at is not None
-
-
-def _only_run(task: HeaderTask | Callback) -> Attempt:
-    return Attempt(
-        attempt=task.attempt or 0,
-        state=task.state,
-        worker=task.worker,
-        published_at=task.published_at,
-        started_at=task.started_at,
-        finished_at=task.finished_at,
-    )

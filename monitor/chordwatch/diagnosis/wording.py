@@ -42,6 +42,16 @@ def tasks_that(verb: str, tasks: Sized, which: str = "") -> str:
     return f"1 task{which} {verb}s" if number == 1 else f"{number:,} tasks{which} {verb}"
 
 
+def plural(number: int, noun: str) -> str:
+    """Return e.g. `1 start` or `3 starts`."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def either(things: Sized, one: str, many: str) -> str:
+    """Return the words for one thing, or those for several."""
+    return one if len(things) == 1 else many
+
+
 def name_words(name: str | None) -> str:
     """Return a task's name, made plain."""
     return plain(name) if name else "a task of unknown name"
@@ -66,6 +76,16 @@ def listed(names: list[str]) -> str:
     """Return the first names and how many more there are."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its two largest units."""
+    whole = max(0, int(seconds))
+    for unit, length, part, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= length:
+            rest_of = whole % length // small
+            return f"{whole // length:,} {unit}" + (f" {rest_of} {part}" if rest_of else "")
+    return f"{whole} s"
 
 
 def clock(moment: float | None) -> str:

@@ -8,7 +8,7 @@ commands: no KEYS, no unbounded range.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from statistics import median
@@ -25,9 +25,10 @@ from chordwatch.evidence import backend_metas
 from chordwatch.evidence.backend_parts import PartsReader
 from chordwatch.evidence.budget import Budget, Gaps
 from chordwatch.evidence.decode import MAX_BYTES, UndecodableError, as_bytes, decoded, load, number
-from chordwatch.evidence.facts import ChordKeys, Claim, TaskMeta
+from chordwatch.evidence.facts import ChordKeys, Claim, Server, TaskMeta, Unlock
 from chordwatch.evidence.reachable import reading
 from chordwatch.evidence.result_tuples import inner_groups, leaves
+from chordwatch.evidence.servers import read_server
 from chordwatch.foreign import as_dict, as_moment
 
 #: `.d` is new in Celery 5.7 and is never alone; `.j .s .t .c` tell that a group id is a chord's.
@@ -58,6 +59,8 @@ class BackendReader:
         UnreachableError: (every method) Redis does not answer.
     """
 
+    pinged = True
+
     def __init__(self, app: Celery) -> None:
         try:
             backend = app.backend
@@ -84,10 +87,22 @@ class BackendReader:
         """Where the backend is, without its password."""
         return str(self._backend.as_uri(include_password=False))
 
+    def told(self, _: Mapping[str, Unlock], __: Gaps) -> None:
+        """Learn nothing: Redis counts, and nobody polls."""
+
+    def absent(self, chord_id: str) -> ChordKeys:
+        """Return what Redis says of a chord without a key."""
+        return ChordKeys(chord_id=chord_id)
+
     def ping(self) -> None:
         """Return when Redis answers."""
         with self._reading():
             self._client.ping()
+
+    def info(self, gaps: Gaps) -> Server:
+        """Return what its Redis says of itself; where it refuses, `gaps` says so."""
+        with self._reading():
+            return read_server(self._client, "result backend", self.url, gaps)
 
     def scan_chords(self, cursor: int, budget: Budget) -> Met:
         """Return the group ids whose keys a SCAN met from `cursor` on."""
@@ -133,7 +148,7 @@ class BackendReader:
         chords: dict[str, ChordKeys] = {}
         for start in range(0, len(wanted), BATCH):
             if budget.spent:
-                gaps.note(f"Time ran out after {start:,} of {len(wanted):,} chords.", partial=True)
+                gaps.leave_out(wanted[start:], start)
                 break
             batch = wanted[start : start + BATCH]
             with self._reading():
@@ -173,12 +188,13 @@ class BackendReader:
             size, parts = self._group_key(chord_id, b".s"), self._group_key(chord_id, b".j")
             # GETRANGE bounds what a foreign key can make us fetch.
             pipe.getrange(size, 0, 63).getrange(self._group_key(chord_id, b".t"), 0, 63)
-            pipe.getrange(self._group_key(chord_id, b".c"), 0, 63).pttl(size).pttl(parts)
+            claim = self._group_key(chord_id, b".c")
+            pipe.getrange(claim, 0, 63).pttl(claim).pttl(size).pttl(parts)
             pipe.zcard(parts).llen(parts).strlen(self._group_key(chord_id))
         answers = pipe.execute(raise_on_error=False)
         self._refuse_denied(answers)
         now = time.time()
-        rows = [answers[at : at + 8] for at in range(0, len(answers), 8)]
+        rows = [answers[at : at + 9] for at in range(0, len(answers), 9)]
         found = {}
         for chord_id, row in zip(chord_ids, rows, strict=True):
             keys = self._keys_of(chord_id, row, now, gaps)
@@ -189,12 +205,13 @@ class BackendReader:
         return {chord_id: self._with_touch(keys, now) for chord_id, keys in found.items()}
 
     def _keys_of(self, chord_id: str, row: list[Any], now: float, gaps: Gaps) -> ChordKeys | None:
-        size, added, claim, size_ttl, parts_ttl, zset, plain, result_length = row
+        size, added, claim, claim_ttl, size_ttl, parts_ttl, zset, plain, result_length = row
         counted = next((n for n in (zset, plain) if isinstance(n, int)), None)
         if counted is None or isinstance(size, Exception) or (size and number(size) is None):
             gaps.skip("chord key of a foreign type")
             return None
         lives = [ttl / 1000 for ttl in (size_ttl, parts_ttl) if isinstance(ttl, int) and ttl >= 0]
+        dispatched = _claim(claim) == "done" and isinstance(claim_ttl, int) and claim_ttl >= 0
         return ChordKeys(
             chord_id=chord_id,
             size=number(size),
@@ -203,7 +220,13 @@ class BackendReader:
             claim=_claim(claim),
             members=tuple(leaves([self._group_tree(chord_id, result_length, gaps)])),
             expires_at=as_moment(now + min(lives)) if lives else None,
+            dispatched_at=as_moment(now + claim_ttl / 1000 - self._done_lifetime()) if dispatched else None,
         )
+
+    def _done_lifetime(self) -> float:
+        """Return how many seconds Celery remembers that a callback was sent (`on_chord_part_return`)."""
+        claim = max(5, int((self._backend.app.conf.result_chord_join_timeout or 5.0) * 2))
+        return float(max(2 * claim, 300))
 
     def _group_tree(self, group_id: str, length: object, gaps: Gaps) -> object:
         """Return the result tuple of the GroupResult that Celery saves for complex headers, None without one."""

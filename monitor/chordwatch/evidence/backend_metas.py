@@ -80,6 +80,7 @@ def parse(task_id: str, payload: Payload | None, gaps: Gaps) -> TaskMeta | None:
         parent_id=as_text(stored.get("parent_id")),
         name=as_text(stored.get("name")),
         worker=as_text(stored.get("worker")) or runner,
+        pid=as_int(result.get("pid")) if runner else None,
         attempt=as_int(stored.get("retries")),
         queue=as_text(stored.get("queue")),
         children=tuple(leaves(children)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,10 @@ from chordwatch.foreign import as_dict, as_list, as_text
 from chordwatch.model import ERROR_LENGTH, TaskState
 
 CHUNK_ENTRIES = 1000
+#: So many chords' parts are remembered, of at most `CHUNK_ENTRIES` each.
+_MAX_KEPT = 10_000
+#: The end of a key's life is computed from the life that is left, at two moments. Seconds.
+_SAME_LIFE = 0.2
 #: How Celery's JSON begins for a part that succeeded: the result behind it, which may be large, need not be read.
 _SUCCEEDED = re.compile(rb'\[1, "([^"\\\x00-\x1f]+)", "SUCCESS", ')
 
@@ -40,12 +44,18 @@ class PartsReader:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._kept: dict[str, ChordKeys] = {}
 
     def fill(
         self, found: dict[str, ChordKeys], key: Callable[[str, bytes], bytes], budget: Budget, gaps: Gaps
     ) -> None:
-        """Put the parts into those of `found` that have any, small ones many at a time."""
-        with_parts = [chord_id for chord_id, keys in found.items() if keys.counted]
+        """Put the parts into those of `found` that have any, small ones many at a time.
+
+        What has not changed since the last look is not read again: each part that is counted sets the life anew.
+        """
+        with_parts = [
+            id_ for id_, keys in found.items() if keys.counted and not self._remembered(found, keys)
+        ]
         sizes = self._memory([key(chord_id, b".j") for chord_id in with_parts])
         small = [c for c, size in zip(with_parts, sizes, strict=True) if size and size <= CHUNK_BYTES // 20]
         for chord_id, parts in self._small(small, key, gaps).items():
@@ -56,6 +66,25 @@ class PartsReader:
             counted = found[chord_id].counted
             parts = self._large((key(chord_id, b".j"), key(chord_id, b".d")), counted, size, budget, gaps)
             found[chord_id] = replace(found[chord_id], parts=parts, parts_complete=len(parts) >= counted)
+        self._keep(found[chord_id] for chord_id in with_parts)
+
+    def _remembered(self, found: dict[str, ChordKeys], keys: ChordKeys) -> bool:
+        """Put the parts of the last look into `found` where they are still the same; return whether they are."""
+        kept = self._kept.get(keys.chord_id)
+        if kept is None or kept.counted != keys.counted or not kept.expires_at or not keys.expires_at:
+            return False
+        if abs(kept.expires_at - keys.expires_at) > _SAME_LIFE:
+            return False
+        found[keys.chord_id] = replace(keys, parts=kept.parts)
+        return True
+
+    def _keep(self, chords: Iterable[ChordKeys]) -> None:
+        for keys in chords:
+            self._kept.pop(keys.chord_id, None)
+            if keys.parts and len(keys.parts) == keys.counted <= CHUNK_ENTRIES:
+                self._kept[keys.chord_id] = keys
+        while len(self._kept) > _MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
 
     def entries(
         self, parts_key: bytes, ids_key: bytes, budget: Budget, gaps: Gaps

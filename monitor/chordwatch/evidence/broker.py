@@ -7,7 +7,7 @@ All knowledge of these private keys is in this module; checked against kombu 5.4
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import redis
@@ -15,9 +15,10 @@ from celery import Celery
 
 from chordwatch.evidence.budget import Budget, Gaps, chunk_length
 from chordwatch.evidence.decode import as_bytes, decoded
-from chordwatch.evidence.facts import Message, Queue
+from chordwatch.evidence.facts import Message, Queue, Server
 from chordwatch.evidence.messages import MessageReader
 from chordwatch.evidence.reachable import reading
+from chordwatch.evidence.servers import read_server
 from chordwatch.foreign import as_moment
 
 TRANSPORTS = ("redis", "rediss", "sentinel", "redis+socket")
@@ -37,6 +38,8 @@ class BrokerReader:
         UnreachableError: (every method) the broker does not answer.
     """
 
+    peeks = True
+
     def __init__(self, app: Celery) -> None:
         self._app = app
         # kombu waits for ever by default: right for a worker, wrong for a reader.
@@ -50,6 +53,7 @@ class BrokerReader:
         self._prefix = as_bytes(self._channel.global_keyprefix or "")
         self._cursor = 0
         self._bound: set[str] = set()
+        self._bound_all = False
 
     @staticmethod
     def can_read(app: Celery) -> bool:
@@ -65,6 +69,11 @@ class BrokerReader:
         """Give the connection back."""
         self._connection.release()
 
+    def info(self, gaps: Gaps) -> Server:
+        """Return what its Redis says of itself; where it refuses, `gaps` says so."""
+        with self._reading():
+            return read_server(self._client, "broker", self.url, gaps)
+
     def queue_names(self, consumed: Iterable[str], budget: Budget) -> tuple[str, ...]:
         """Return the queues that are configured, consumed or bound, also those that nobody consumes.
 
@@ -76,6 +85,7 @@ class BrokerReader:
                 cursor, keys = self._client.scan(self._cursor, match=pattern, count=SCAN_COUNT)
                 self._cursor = int(cursor)
                 self._bound |= set(self._bound_queues(keys))
+            self._bound_all = self._bound_all or not self._cursor
             if not self._cursor or budget.spent:
                 break
         names = {*self._app.amqp.queues, *consumed, *self._bound}
@@ -100,29 +110,34 @@ class BrokerReader:
         self, names: Iterable[str], reader: MessageReader, budget: Budget, gaps: Gaps
     ) -> Iterator[Message]:
         """Yield the task messages that wait in the queues, each queue's oldest first."""
+        if not self._bound_all:
+            gaps.note("Time ran out before all queues of the broker were found.", partial=True)
         for name in names:
-            for key in self._lists(name):
-                yield from self._queued(name, key, reader, budget, gaps)
+            with self._reading(), self._permitted(f"queue {name!r}", gaps):
+                for key in self._lists(name):
+                    yield from self._queued(name, key, reader, budget, gaps)
 
     def unacked(self, reader: MessageReader, budget: Budget, gaps: Gaps) -> Iterator[Message]:
         """Yield the messages that were delivered and not yet acknowledged, with the time of delivery."""
+        with self._reading(), self._permitted("the unacknowledged messages", gaps):
+            yield from self._unacked(reader, budget, gaps)
+
+    def _unacked(self, reader: MessageReader, budget: Budget, gaps: Gaps) -> Iterator[Message]:
         key, index = self._key(self._channel.unacked_key), self._key(self._channel.unacked_index_key)
         queue_of = self._queue_of()
-        with self._reading():
-            pipe = self._client.pipeline(transaction=False)
-            length, size = pipe.hlen(key).memory_usage(key).execute(raise_on_error=False)
+        pipe = self._client.pipeline(transaction=False)
+        length, size = _allowed(pipe.hlen(key).memory_usage(key).execute(raise_on_error=False))
         if not isinstance(length, int):
             gaps.skip("key `unacked` of a foreign type")
             return
         step = chunk_length(length, size if isinstance(size, int) else None, CHUNK_MESSAGES)
         cursor = 0
         while True:
-            with self._reading():
-                cursor, entries = self._client.hscan(key, cursor, count=step)
-                pipe = self._client.pipeline(transaction=False)
-                for tag in entries:
-                    pipe.zscore(index, tag)
-                times = pipe.execute(raise_on_error=False) if entries else []
+            cursor, entries = self._client.hscan(key, cursor, count=step)
+            pipe = self._client.pipeline(transaction=False)
+            for tag in entries:
+                pipe.zscore(index, tag)
+            times = pipe.execute(raise_on_error=False) if entries else []
             for raw, delivered in zip(entries.values(), times, strict=True):
                 message = reader.read_unacked(as_bytes(raw), queue_of, as_moment(delivered))
                 if message:
@@ -137,9 +152,8 @@ class BrokerReader:
         self, name: str, key: bytes, reader: MessageReader, budget: Budget, gaps: Gaps
     ) -> Iterator[Message]:
         """Yield from the right end, where BRPOP takes; a message that moves meanwhile may show twice or not."""
-        with self._reading():
-            pipe = self._client.pipeline(transaction=False)
-            length, size = pipe.llen(key).memory_usage(key).execute(raise_on_error=False)
+        pipe = self._client.pipeline(transaction=False)
+        length, size = _allowed(pipe.llen(key).memory_usage(key).execute(raise_on_error=False))
         total = length if isinstance(length, int) else 0
         step = chunk_length(total, size if isinstance(size, int) else None, CHUNK_MESSAGES)
         for start in range(0, total, step):
@@ -148,12 +162,19 @@ class BrokerReader:
                     f"Time ran out after {start:,} of {total:,} messages in queue {name!r}.", partial=True
                 )
                 return
-            with self._reading():
-                chunk = self._client.lrange(key, -start - step, -start - 1)
+            chunk = self._client.lrange(key, -start - step, -start - 1)
             for raw in reversed(chunk):
                 message = reader.read(as_bytes(raw), name)
                 if message:
                     yield message
+
+    @contextmanager
+    def _permitted(self, what: str, gaps: Gaps) -> Iterator[None]:
+        """Read what the user may; nothing is said of what may lie where that is refused."""
+        try:
+            yield
+        except redis.exceptions.NoPermissionError as exc:
+            gaps.note(f"The broker at {self.url} refuses to let {what} be read: {exc}.", partial=True)
 
     def _queue_of(self) -> Callable[[str], str]:
         """Return the map from a routing key to the queue it leads to, itself where none is configured."""
@@ -182,3 +203,10 @@ class BrokerReader:
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading("broker", self.url)
+
+
+def _allowed(answers: list[Any]) -> list[Any]:
+    """Return a length and the bytes it takes; a server may refuse to tell the bytes."""
+    if isinstance(answers[0], redis.exceptions.NoPermissionError):
+        raise answers[0]
+    return answers

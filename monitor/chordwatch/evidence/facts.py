@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from chordwatch.model import TaskState
@@ -15,6 +16,9 @@ from chordwatch.recording.signatures import Body, EmbeddedPart
 
 Claim = Literal["claimed", "done"]
 PlaceKind = Literal["queue", "unacked", "active", "reserved", "scheduled", "nowhere", "unknown"]
+#: How the result backend counts a header: Redis in keys of the chord; django-celery-results in a row `ChordCounter`;
+#: others not at all, there `celery.chord_unlock` polls the results. unread: chordwatch cannot read it, or had no time.
+Counting = Literal["keys", "counter", "polling", "unread"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +33,34 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unlock:
+    """The message of a chord's `celery.chord_unlock`, which polls the header's results until all are there.
+
+    `header` are the ids that it polls, in order; `retries` how often it found one of them without a result, every
+    `interval` seconds (None: the configured `result_chord_retry_interval`). `unacked`: a worker holds it until `eta`.
+    """
+
+    chord_id: str
+    task_id: str
+    queue: str
+    header: tuple[str, ...] = ()
+    body: Body | None = None
+    retries: int = 0
+    interval: float | None = None
+    max_retries: int | None = None
+    unacked: bool = False
+    eta: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChordKeys:
-    """What the result backend's keys of one group id say.
+    """What the result backend says of one group id.
 
     `size` is `.s`, `added` is `.t`, `counted` the length of `.j`; `claim` is `.c`.
     `members` are the task ids of a complex header's GroupResult, in header order.
-    `parts_complete` is False when `parts` leaves counted ones out.
+    `parts_complete` is False when `parts` leaves counted ones out. `dispatched_at`: when the claim became `done`.
+    On backends that count otherwise (`counting`), `header` are the ids of all header tasks in order, `counted` and
+    `parts` those of them that have a result; `remaining` is the count of the ChordCounter, None without such a row.
     """
 
     chord_id: str
@@ -47,6 +73,11 @@ class ChordKeys:
     members: tuple[str, ...] = ()
     touched_at: float | None = None
     expires_at: float | None = None
+    dispatched_at: float | None = None
+    counting: Counting = "keys"
+    header: tuple[str, ...] = ()
+    remaining: int | None = None
+    unlock: Unlock | None = None
 
     @property
     def exists(self) -> bool:
@@ -69,7 +100,11 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMeta:
-    """One task's stored result, without the result itself."""
+    """One task's stored result, without the result itself.
+
+    `worker` and `pid` (of the process that runs it) are known of a running task where `task_track_started` is on;
+    `started_at` only where its result's age tells.
+    """
 
     task_id: str
     state: TaskState
@@ -80,6 +115,8 @@ class TaskMeta:
     parent_id: str | None = None
     name: str | None = None
     worker: str | None = None
+    pid: int | None = None
+    started_at: float | None = None
     attempt: int | None = None
     queue: str | None = None
     children: tuple[str, ...] = ()
@@ -90,7 +127,8 @@ class TaskMeta:
 class Message:
     """One task message in a queue, or delivered and not yet acknowledged (`delivered_at` set then).
 
-    `unread` says that its body could not be read, so nothing is known of what it embeds.
+    `unread` says that its body could not be read, so nothing is known of what it embeds. `redelivered`: it was put back
+    after it had been delivered before.
     """
 
     task_id: str
@@ -107,6 +145,7 @@ class Message:
     unacked: bool = False
     delivered_at: float | None = None
     chain_ids: tuple[str, ...] = ()
+    redelivered: bool = False
 
     @property
     def is_callback(self) -> bool:
@@ -141,21 +180,119 @@ class WorkerTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One worker that answered `inspect`. `concurrency` is None when its pool does not tell."""
+    """One worker that answered `inspect`. `concurrency` is None when its pool does not tell.
+
+    `pid` is the main process's, `processes` those of its pool; `started_at` is when the main process began.
+    `told_tasks`: it told all its tasks; a busy worker leaves questions unanswered.
+    """
 
     hostname: str
     queues: tuple[str, ...] = ()
     concurrency: int | None = None
     pid: int | None = None
+    processes: tuple[int, ...] = ()
+    started_at: float | None = None
     tasks: tuple[WorkerTask, ...] = ()
+    told_tasks: bool = True
+
+
+#: A worker takes tasks shortly before its first heartbeat, and a heartbeat is a moment on its way. Seconds.
+_CLOCK_SLACK = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLife:
+    """One life of an instrumented worker, from its start to its end: a restart under the same name is another one.
+
+    Times are Unix seconds of the store's clock. `stale`: its last heartbeat is older than a living worker's can be.
+    `gone`: it said goodbye. `connected`: its connection to the store is there; None where that could not be read.
+    `active` and `reserved` are the chord tasks (ids) that it held at its last heartbeat. `clock_ahead`: by how many
+    seconds its own clock, which its tasks' times are from, is ahead of the store's.
+    """
+
+    node: str
+    boot: str
+    since: float
+    last_beat_at: float
+    stale: bool
+    gone: bool = False
+    connected: bool | None = None
+    queues: tuple[str, ...] = ()
+    concurrency: int | None = None
+    pool: str | None = None
+    active: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+    clock_ahead: float = 0.0
+
+    def began_by(self, moment: float) -> bool:
+        """Whether it had begun, as far as clocks can be trusted, at this time by its own clock."""
+        return self.since + self.clock_ahead <= moment + _CLOCK_SLACK
+
+    def beat_after(self, moment: float) -> bool:
+        """Whether it has told what it holds since this time by its own clock."""
+        return self.last_beat_at + self.clock_ahead > moment + _CLOCK_SLACK
+
+    @property
+    def alive(self) -> bool:
+        """Whether it beats."""
+        return not self.stale and not self.gone
+
+
+ServerChangeKind = Literal["restarted", "flushed", "evicted", "role_changed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerChange:
+    """What happened to a Redis between two looks: at `until`, or since `since`; `text` says it with its numbers."""
+
+    kind: ServerChangeKind
+    since: float | None
+    until: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What INFO says of one Redis; None where it was not told. `flushes` counts FLUSHDB and FLUSHALL since its start.
+
+    `refused`: how often it has refused commands as it could not take them (Redis 6.2 and newer), by its word for why.
+    `changes` are those that were noticed by comparing looks, oldest first.
+    """
+
+    run_id: str | None = None
+    role: str | None = None
+    started_at: float | None = None
+    evicted_keys: int | None = None
+    flushes: int | None = None
+    maxmemory_policy: str | None = None
+    maxmemory: int | None = None
+    persistent: bool | None = None
+    refused: Mapping[str, int] | None = None
+    changes: tuple[ServerChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Settings of the installation that decide how long something lives or waits, in seconds; None where unknown.
+
+    `visibility_timeout`: after so long Redis delivers an unacknowledged message again. `chord_expires`: so long do the
+    chord's keys live after the last part. As this process's configuration has them, unless measured.
+    """
+
+    visibility_timeout: float | None = None
+    chord_expires: float | None = None
+    result_expires: float | None = None
+    task_time_limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a task is now.
 
-    `name` is the queue's (queue, unacked) or the worker's (active, reserved, scheduled).
-    nowhere: in none of these, in one look. unknown: not all places could be read.
+    `name` is the queue's (queue, unacked) or the worker's (active, reserved, scheduled). `carrier_id`: the task whose
+    place it is, where the task itself is yet to come. `delivered_at`: of a task at a worker, when its message was
+    delivered, if that is not acknowledged yet. `message`: of a task at a worker, where its message is meanwhile.
+    nowhere: in none of these, in one look. unknown: not all places could be read. `redelivered` is its message's.
     """
 
     kind: PlaceKind
@@ -163,6 +300,10 @@ class Place:
     since: float | None = None
     eta: float | None = None
     attempt: int | None = None
+    redelivered: bool = False
+    carrier_id: str | None = None
+    delivered_at: float | None = None
+    message: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,23 +314,35 @@ class WorkerPlace:
     task: WorkerTask
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Consumers:
     """Who reads the queues, as far as workers answered.
 
     `asked_at` is None when they could not be asked (another transport, broker refused).
     `missing_since` tells, for queues that had a consumer and have none, since when.
-    `unasked` are the queues in which messages were seen only after the workers had been asked.
+    `unasked` are the queues in which messages were seen only after the workers had been asked, with the time (Unix
+    seconds) of the first look that saw any.
+    `counted`: how many consumers each queue has by the broker's own count, where that tells (RabbitMQ).
+    `inferred`: the broker could not be read; that a task waits in a queue is what records tell.
+    `silent` are workers that answered a short while ago and do not now, or not all questions: they may hold anything.
     """
 
     asked_at: float | None = None
     workers: tuple[Worker, ...] = ()
     missing_since: Mapping[str, float] = field(default_factory=dict)
-    unasked: frozenset[str] = frozenset()
+    unasked: Mapping[str, float] = field(default_factory=dict)
+    counted: Mapping[str, int] = field(default_factory=dict)
+    inferred: bool = False
+    silent: frozenset[str] = frozenset()
 
     def of(self, queue: str) -> tuple[str, ...]:
         """Return the host names of the workers that read `queue`."""
-        return tuple(worker.hostname for worker in self.workers if queue in worker.queues)
+        return self._by_queue.get(queue, ())
+
+    @cached_property
+    def _by_queue(self) -> Mapping[str, tuple[str, ...]]:
+        queues = {queue for worker in self.workers for queue in worker.queues}
+        return {q: tuple(worker.hostname for worker in self.workers if q in worker.queues) for q in queues}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,11 @@ from typing import Any
 
 from chordwatch.evidence.budget import Gaps
 from chordwatch.evidence.decode import MAX_BYTES, UndecodableError, load_body, load_json
-from chordwatch.evidence.facts import Message
+from chordwatch.evidence.facts import Message, Unlock
+from chordwatch.evidence.unlocks import TASK as UNLOCK
+from chordwatch.evidence.unlocks import read_unlock
 from chordwatch.foreign import as_dict, as_int, as_list, as_text, as_time
+from chordwatch.recording.marks import MARK
 from chordwatch.recording.signatures import Body, EmbeddedPart, chain_ids, embedded_parts, read_body
 
 
@@ -19,7 +22,8 @@ class MessageReader:
     """Turns stored messages into facts. Header tasks of one chord embed the same callback: it is read once.
 
     `parts` collects what messages still carry for later (steps of header chains, bodies of inner chords), by
-    task id; `carriers` the task ids of those messages.
+    task id; `carriers` the task ids of those messages, and of those that are marked as a callback's.
+    `unlocks` are the chords that messages poll, by group id.
     """
 
     def __init__(self, gaps: Gaps) -> None:
@@ -27,6 +31,7 @@ class MessageReader:
         self._bodies: dict[str, Body] = {}
         self.parts: dict[str, EmbeddedPart] = {}
         self.carriers: set[str] = set()
+        self.unlocks: dict[str, Unlock] = {}
 
     def read(
         self, raw: bytes | str, queue: str, *, unacked: bool = False, delivered_at: float | None = None
@@ -74,7 +79,9 @@ class MessageReader:
         body = known or read_body((embed or {}).get("chord")) if group_id else None
         if group_id and body:
             self._bodies[group_id] = body
-        return Message(
+        if MARK in headers:
+            self.carriers.add(task_id)
+        read = Message(
             task_id=task_id,
             name=as_text(headers.get("task")),
             queue=queue,
@@ -89,7 +96,21 @@ class MessageReader:
             unacked=unacked,
             delivered_at=delivered_at,
             chain_ids=chain_ids(embed or {}),
+            redelivered=headers.get("redelivered") is True,
         )
+        if read.name == UNLOCK:
+            self._unlock(read, message)
+        return read
+
+    def _unlock(self, read: Message, message: dict[str, Any]) -> None:
+        """Keep which chord a `celery.chord_unlock` polls; of its messages the one that was sent last."""
+        try:
+            unlock = read_unlock(read, as_list(load_body(message)))
+        except UndecodableError:
+            return  # counted when what it embeds was read
+        known = self.unlocks.get(unlock.chord_id) if unlock else None
+        if unlock and (known is None or known.retries <= unlock.retries):
+            self.unlocks[unlock.chord_id] = unlock
 
     def _embed(self, message: dict[str, Any], task_id: str) -> dict[str, Any] | None:
         """Return what the message's body embeds beside its arguments; None when it cannot be read."""

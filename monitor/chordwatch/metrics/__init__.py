@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from chordwatch.metrics.collector import ChordCollector
+from chordwatch.metrics.labels import CallbackNames
 
-__all__ = ["ChordCollector"]
+__all__ = ["CallbackNames", "ChordCollector"]

@@ -3,122 +3,116 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-
-from chordwatch.metrics.labels import CallbackLabels, label, open_chords
-from chordwatch.metrics.recorded import recorded
+from chordwatch.errors import ServerName
+from chordwatch.metrics.catalogue import METRICS
+from chordwatch.metrics.families import Family, family, number
+from chordwatch.metrics.labels import CallbackLabels, CallbackNames, label, open_chords
+from chordwatch.metrics.recorded import counted, workers
 from chordwatch.watch import Look
-from chordwatch.watch.recorded import Totals
-from chordwatch.watch.running import STALE_BEAT
+from chordwatch.watch.recorded import STALE_BEAT, Totals
 
-_UNHEALTHY = ("late", "looping", "hung")
+_UP: Mapping[ServerName, str] = {"broker": "chordwatch_broker_up", "result backend": "chordwatch_backend_up"}
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ChordCollector:
-    """Collects from a look, which may be None or, when not `reachable`, an old one that is not shown.
+    """What one scrape tells.
 
-    `totals` are what the store told at the last look, None when it was not asked. A worker is down `stale_after`
-    seconds after its last heartbeat.
+    `look` is the last finished one, which took `seconds`. It is not shown unless `current`, but for when it was taken:
+    it may be old, or the next one failed as a server was `unreachable`.
+    `totals` are what the store told, None where it was not asked lately. A worker is down `stale_after` seconds after
+    its last heartbeat. `errors` are the monitor's own, by place. `everything`: also queues and workers.
+    `names` is kept from scrape to scrape.
     """
 
-    def __init__(
-        self,
-        look: Look | None,
-        seconds: float,
-        *,
-        reachable: bool,
-        totals: Totals | None = None,
-        stale_after: float = STALE_BEAT,
-    ) -> None:
-        self._look = look
-        self._seconds = seconds
-        self._reachable = reachable
-        self._totals = totals
-        self._stale_after = stale_after
-        self._labels = CallbackLabels(look, totals.counters if totals else None)
+    look: Look | None = None
+    seconds: float = 0.0
+    current: bool = True
+    unreachable: ServerName | None = None
+    totals: Totals | None = None
+    stale_after: float = STALE_BEAT
+    errors: Mapping[str, int] = field(default_factory=dict)
+    everything: bool = True
+    names: CallbackNames = field(default_factory=CallbackNames)
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         """Yield the families; without a current look only those of the monitor itself and of the store."""
-        look = self._look
-        if look is not None:
-            yield _gauge(
-                "chordwatch_scan_timestamp_seconds", "Unix time of the last finished look.", look.taken_at
-            )
-            yield _gauge("chordwatch_scan_duration_seconds", "How long the last look took.", self._seconds)
-        if self._totals:
-            yield from recorded(self._totals, self._labels, stale_after=self._stale_after)
-        if look is None or not self._reachable:
-            return
-        yield from _open(look, self._labels)
-        yield _unhealthy(look, self._labels)
-        yield from _queues(look)
+        look = self.look if self.current else None
+        store_up = self.totals is not None and self.totals.up
+        labels = self.names.labels(look, self.totals.counters if self.totals and store_up else None)
+        yield from self._monitor()
+        if self.totals and store_up:
+            yield from counted(self.totals, labels)
+            if self.everything:
+                yield from workers(self.totals, self.stale_after)
+        if look:
+            yield from _open(look, labels)
+            yield _unhealthy(look, labels)
+            yield _oldest_queued(look)
+            if self.everything:
+                yield from _queues(look)
+
+    def _monitor(self) -> Iterator[Family]:
+        if self.look:
+            yield number("chordwatch_scan_timestamp_seconds", self.look.taken_at)
+            yield number("chordwatch_scan_duration_seconds", self.seconds)
+        for server, name in _UP.items():
+            if server == self.unreachable:
+                yield number(name, 0)
+            elif self.look and self.current and server in self.look.answered:
+                yield number(name, 1)
+        if self.totals:
+            yield number("chordwatch_store_up", float(self.totals.up))
+        errors = {(where,): times for where, times in self.errors.items()}
+        yield family("chordwatch_internal_errors_total", errors)
 
 
-def _open(look: Look, labels: CallbackLabels) -> Iterator[Metric]:
-    numbers = Counter({labels(name): 0 for name in labels.counted})
-    oldest: dict[str, float] = {}
+def _open(look: Look, labels: CallbackLabels) -> Iterator[Family]:
+    numbers = Counter({(labels(name),): 0 for name in labels.counted})
+    oldest: dict[tuple[str, ...], float] = {}
     read = ((name, 1, opened_at) for name, opened_at in open_chords(look))
-    beyond = ((name, number, opened_at) for name, (number, opened_at) in look.beyond.items())
-    for name, number, opened_at in (*read, *beyond):
-        callback = labels(name)
-        numbers[callback] += number
+    beyond = ((name, times, opened_at) for name, (times, opened_at) in look.beyond.items())
+    for name, times, opened_at in (*read, *beyond):
+        series = (labels(name),)
+        numbers[series] += times
         if opened_at is not None:
-            oldest[callback] = min(opened_at, oldest.get(callback, opened_at))
-    count = GaugeMetricFamily("celery_chord_open", "Chords that are not finished.", labels=["callback"])
-    since = GaugeMetricFamily(
-        "celery_chord_oldest_open_timestamp_seconds",
-        "Unix time at which the oldest open chord was opened.",
-        labels=["callback"],
-    )
-    for callback, number in sorted(numbers.items()):
-        count.add_metric([callback], number)
-    for callback, opened_at in sorted(oldest.items()):
-        since.add_metric([callback], opened_at)
-    yield from (count, since)
+            oldest[series] = min(opened_at, oldest.get(series, opened_at))
+    yield family("celery_chord_open", numbers)
+    yield family("celery_chord_oldest_open_timestamp_seconds", oldest)
 
 
-def _unhealthy(look: Look, labels: CallbackLabels) -> Metric:
-    family = GaugeMetricFamily(
-        "celery_chord_unhealthy",
-        "Open chords that are late, looping or hung, each once, under its first verdict.",
-        labels=["callback", "health", "cause"],
-    )
+def _unhealthy(look: Look, labels: CallbackLabels) -> Family:
+    shown = METRICS["celery_chord_unhealthy"].values["health"]
     sick = Counter(
-        (labels(chord.callback.name), chord.health, chord.verdicts[0].cause)
+        (labels(chord.callback.name), chord.health, cause)
         for chord in look.chords
-        if chord.health in _UNHEALTHY and chord.verdicts
+        if chord.health in shown
+        for cause in [verdict.cause for verdict in chord.verdicts if verdict.outcome == chord.health][:1]
     )
-    for (callback, health, cause), number in sorted(sick.items()):
-        family.add_metric([callback, health, cause], number)
-    return family
+    return family("celery_chord_unhealthy", sick)
 
 
-def _queues(look: Look) -> Iterator[Metric]:
-    length = GaugeMetricFamily(
-        "celery_queue_length", "Messages that wait in a queue, all priorities.", labels=["queue_name"]
-    )
-    consumers = GaugeMetricFamily(
-        "celery_active_consumer_count", "Workers that say they read a queue.", labels=["queue_name"]
-    )
-    unacked = GaugeMetricFamily(
-        "celery_queue_unacked", "Messages that are delivered and not yet acknowledged.", labels=["queue_name"]
-    )
-    families = ((length, "length"), (consumers, "consumers"), (unacked, "unacked"))
-    for family, field in families:
-        values: Counter[str] = Counter()
+def _oldest_queued(look: Look) -> Family:
+    oldest: dict[tuple[str, ...], float] = {}
+    for queue, since in look.oldest_queued.items():
+        series = (label(queue),)
+        oldest[series] = min(since, oldest.get(series, since))
+    return family("celery_chord_oldest_queued_timestamp_seconds", oldest)
+
+
+def _queues(look: Look) -> Iterator[Family]:
+    fields = {
+        "celery_queue_length": "length",
+        "celery_active_consumer_count": "consumers",
+        "celery_queue_unacked": "unacked",
+    }
+    for name, attribute in fields.items():
+        values = Counter[tuple[str, ...]]()
         for queue in look.queues:
-            value = getattr(queue, field)
+            value = getattr(queue, attribute)
             if value is not None:
-                values[label(queue.name)] += value
-        for name, number in values.items():
-            family.add_metric([name], number)
-    yield from (length, consumers, unacked)
-
-
-def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, documentation)
-    family.add_metric([], value)
-    return family
+                values[label(queue.name),] += value
+        yield family(name, values)

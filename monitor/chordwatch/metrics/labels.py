@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from chordwatch.model import FINISHED
+from chordwatch.store.labels import MAX_CALLBACKS, OTHER, UNKNOWN
 from chordwatch.store.protocol import Counters
 from chordwatch.text import plain
 from chordwatch.watch import Look
 
-#: Beyond so many callback names the rest is `other`.
-MAX_CALLBACKS = 200
 LABEL_LENGTH = 200
-UNKNOWN, OTHER = "unknown", "other"
 
 
 def label(name: str) -> str:
@@ -20,27 +21,47 @@ def label(name: str) -> str:
     return plain(name, LABEL_LENGTH)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackLabels:
-    """The label of each callback name: those that are counted come first, then those of open chords, by number."""
+    """The labels of one scrape: `counted` are the callback names with counters, `known` all that are labels."""
 
-    def __init__(self, look: Look | None, counters: Counters | None) -> None:
-        names = dict.fromkeys(_counted(counters)) if counters else {}
-        self.counted = [self._named(name) for name in names][:MAX_CALLBACKS]
-        open_now = Counter(self._named(name) for name, _ in open_chords(look)) if look else Counter[str]()
-        for name, (number, _) in look.beyond.items() if look else ():
-            open_now[self._named(name)] += number
-        places = MAX_CALLBACKS - len(set(self.counted))
-        fresh = [name for name, _ in open_now.most_common() if name not in set(self.counted)]
-        self._known = {*self.counted, *fresh[:places]}
+    counted: tuple[str, ...]
+    known: frozenset[str]
 
     def __call__(self, name: str | None) -> str:
         """Return the label of a callback name, None where it is not known."""
-        named = self._named(name)
-        return label(named) if named in self._known else OTHER
+        named = name or UNKNOWN
+        return label(named) if named in self.known else OTHER
 
-    @staticmethod
-    def _named(name: str | None) -> str:
-        return name or UNKNOWN
+
+class CallbackNames:
+    """Decides which callback names are labels, and stays with it: a series must not become `other` at the next scrape.
+
+    Names that the store counts come first, as it has the same limit and keeps to the names that it met first: that is
+    the same for two monitors, and after a restart. The places that are left go to callbacks that are only seen, those
+    with most open chords first; each keeps its place while chords of it are open and the store does not need it.
+    Thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._counted: list[str] = []
+        self._seen: list[str] = []
+        self._lock = threading.Lock()
+
+    def labels(self, look: Look | None, counters: Counters | None) -> CallbackLabels:
+        """Return the labels of a scrape that shows these; what is None leaves everything as it was."""
+        own = {UNKNOWN, OTHER}
+        counted = set(_counted(counters)) if counters else set[str]()
+        with self._lock:
+            if counters:
+                self._counted = _placed(self._counted, sorted(counted - own), MAX_CALLBACKS)
+            if look:
+                names = [name for name in _by_number(look) if name not in {*self._counted, *own}]
+                self._seen = _placed(self._seen, names, MAX_CALLBACKS - len(self._counted))
+            return CallbackLabels(
+                counted=(*self._counted, *sorted(counted & own)),
+                known=frozenset({*self._counted, *self._seen, *own}),
+            )
 
 
 def open_chords(look: Look) -> tuple[tuple[str | None, float | None], ...]:
@@ -52,7 +73,28 @@ def open_chords(look: Look) -> tuple[tuple[str | None, float | None], ...]:
     )
 
 
-def _counted(counters: Counters) -> list[str]:
-    tasks = (*counters.finished, *counters.callbacks, *counters.header_tasks, *counters.retries)
+def _placed(before: Iterable[str], names: Iterable[str], places: int) -> list[str]:
+    """Return so many of the names, first those that had a place before."""
+    wanted = dict.fromkeys(names)
+    return list(dict.fromkeys([*(name for name in before if name in wanted), *wanted]))[:places]
+
+
+def _by_number(look: Look) -> list[str]:
+    """Return the names of callbacks of open chords, those with most of them first."""
+    numbers = Counter(name or UNKNOWN for name, _ in open_chords(look))
+    for name, (number, _) in look.beyond.items():
+        numbers[name or UNKNOWN] += number
+    return [name for name, _ in numbers.most_common()]
+
+
+def _counted(counters: Counters) -> Iterable[str]:
+    tasks = (
+        *counters.finished,
+        *counters.callbacks,
+        *counters.header_tasks,
+        *counters.retries,
+        *counters.verdicts,
+    )
     histograms = (name for histogram in counters.histograms.values() for name in histogram)
-    return [*counters.started, *(key[0] for key in tasks), *histograms]
+    names = (*counters.started, *counters.repeated, *(key[0] for key in tasks), *histograms)
+    return (name or UNKNOWN for name in names)

@@ -1,133 +1,121 @@
-"""The counters and histograms that the store keeps, its own state, and the workers' heartbeats, as families."""
+"""The counters and histograms that the store keeps, its size, and the workers' heartbeats, as families."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-
+from chordwatch.diagnosis.causes import REMARKS
+from chordwatch.metrics.catalogue import METRICS
+from chordwatch.metrics.families import Family, family, histogram, number
 from chordwatch.metrics.labels import CallbackLabels, label
-from chordwatch.store.histograms import BUCKETS
 from chordwatch.store.protocol import Counters, Histogram
+from chordwatch.watch.lives import last_lives
 from chordwatch.watch.recorded import Totals
 
-#: Known series start at 0, so that the first increase is one.
-_OUTCOMES = ("succeeded", "failed", "aborted")
-_EVENTS = ("published", "started", "succeeded", "failed", "retried", "revoked", "rejected")
-_REASONS = ("overflow", "refused", "internal", "unreadable", "corrupt", "version")
-_HISTOGRAMS = {
-    "duration": "First header task published until the callback finished.",
-    "barrier": "First header task published until the last one was counted.",
-    "callback_wait": "Last header task counted until the callback started.",
-    "straggler": "Median finish of the header tasks until the last one's.",
-}
+#: Of other causes there are too many to begin at 0 for each callback; alerts have the gauge for those.
+_REMARKS = [("ok", cause) for cause in REMARKS]
+_HISTOGRAMS = ("duration", "barrier", "callback_wait", "straggler")
 _Series = Counter[tuple[str, ...]]
-_NOTHING = Histogram(counts=(0,) * (len(BUCKETS) + 1), sum=0.0)
 
 
-def recorded(totals: Totals, labels: CallbackLabels, *, stale_after: float) -> Iterator[Metric]:
-    """Yield the families; of a store that does not answer only that it is down. `stale_after` in seconds."""
-    up = GaugeMetricFamily("chordwatch_store_up", "Whether the store answered at the last look.")
-    up.add_metric([], float(totals.up))
-    yield up
-    if not totals.up:
-        return
-    yield from _chords(totals.counters, labels)
-    yield from _tasks(totals.counters, labels)
-    for name, documentation in _HISTOGRAMS.items():
-        yield _histogram(name, documentation, totals.counters.histograms.get(name, {}), labels)
-    dropped: _Series = Counter({(reason,): 0 for reason in _REASONS})
-    for reason, number in totals.counters.dropped.items():
-        dropped[label(reason),] += number
-    yield _counter("chordwatch_records_dropped", "Records that were lost, by reason.", ("reason",), dropped)
-    size = GaugeMetricFamily("chordwatch_store_bytes", "What the records take in the store's Redis.")
-    size.add_metric([], totals.bytes_used)
-    yield size
-    yield _workers(totals, stale_after)
+def counted(totals: Totals, labels: CallbackLabels) -> Iterator[Family]:
+    """Yield what a store that answers counted, and its size. Known series start at 0: so the first increase is one."""
+    counters = totals.counters
+    yield from _chords(counters, labels)
+    yield from _tasks(counters, labels)
+    yield from _found(counters, labels)
+    for name in _HISTOGRAMS:
+        yield _histogram(name, counters, labels)
+    for name, plain in (
+        ("chordwatch_records_dropped_total", counters.dropped),
+        ("chordwatch_labels_capped_total", counters.capped),
+    ):
+        series = _zeros(name)
+        for value, times in plain.items():
+            series[label(value),] += times
+        yield family(name, series)
+    yield number("chordwatch_store_bytes", totals.bytes_used)
 
 
-def _chords(counters: Counters, labels: CallbackLabels) -> Iterator[Metric]:
-    known = [labels(name) for name in labels.counted]
-    started: _Series = Counter({(name,): 0 for name in known})
-    for callback, number in counters.started.items():
-        started[labels(callback),] += number
-    yield _counter("celery_chord_started", "Chords whose header was published.", ("callback",), started)
-    finished: _Series = Counter({(name, outcome): 0 for name in known for outcome in _OUTCOMES})
-    for (callback, outcome), number in counters.finished.items():
-        finished[labels(callback), outcome] += number
-    yield _counter("celery_chord_finished", "Chords that ended.", ("callback", "outcome"), finished)
+def workers(totals: Totals, stale_after: float) -> Iterator[Family]:
+    """Yield what heartbeats tell; one that is older than `stale_after` seconds is of a worker that is down.
+
+    A worker that said goodbye has no series: ending on purpose is no fault. Of a restarted one the last life counts.
+    """
+    up: dict[tuple[str, ...], float] = {}
+    tasks = _Series()
+    for node, record in last_lives(totals.workers).items():
+        if not record.gone:
+            series = (label(node),)
+            alive = totals.now - record.last_beat_at <= stale_after
+            up[series] = min(up.get(series, 1.0), float(alive))
+            tasks[series] += len(record.heartbeat.active) + len(record.heartbeat.reserved)
+    yield family("celery_worker_up", up)
+    yield family("celery_worker_chord_tasks", tasks)
 
 
-def _tasks(counters: Counters, labels: CallbackLabels) -> Iterator[Metric]:
-    header: _Series = Counter()
-    callbacks: _Series = Counter({(labels(name), event): 0 for name in labels.counted for event in _EVENTS})
-    retries: _Series = Counter()
-    for name in labels.counted:
-        retries[labels(name), labels(name), "callback"] = 0
-    for (callback, name, event), number in counters.header_tasks.items():
-        for known in _EVENTS:
-            header[labels(callback), label(name), known] += 0
-        header[labels(callback), label(name), event] += number
-        retries[labels(callback), label(name), "header"] += 0
-    for (callback, event), number in counters.callbacks.items():
-        callbacks[labels(callback), event] += number
-    for (callback, name, role), number in counters.retries.items():
-        retries[labels(callback), label(name), role] += number
-    yield _counter(
-        "celery_chord_header_tasks",
-        "What happened to header tasks.",
-        ("callback", "name", "event"),
-        header,
-    )
-    yield _counter("celery_chord_callbacks", "What happened to callbacks.", ("callback", "event"), callbacks)
-    yield _counter(
-        "celery_chord_retries", "Runs that ended in a retry.", ("callback", "name", "role"), retries
-    )
+def _chords(counters: Counters, labels: CallbackLabels) -> Iterator[Family]:
+    started = _zeros("celery_chord_started_total", labels)
+    for callback, times in counters.started.items():
+        started[labels(callback),] += times
+    yield family("celery_chord_started_total", started)
+    finished = _zeros("celery_chord_finished_total", labels)
+    for (callback, outcome), times in counters.finished.items():
+        finished[labels(callback), outcome] += times
+    yield family("celery_chord_finished_total", finished)
 
 
-def _histogram(
-    name: str, documentation: str, observed: Mapping[str, Histogram], labels: CallbackLabels
-) -> Metric:
-    family = HistogramMetricFamily(f"celery_chord_{name}_seconds", documentation, labels=["callback"])
-    merged = {labels(callback): _NOTHING for callback in labels.counted}
-    for callback, histogram in observed.items():
-        merged[labels(callback)] = _sum(merged.get(labels(callback), _NOTHING), histogram)
-    bounds = [*(str(float(bound)) for bound in BUCKETS), "+Inf"]
-    for callback, histogram in merged.items():
-        family.add_metric(
-            [callback], list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.sum
-        )
-    return family
+def _tasks(counters: Counters, labels: CallbackLabels) -> Iterator[Family]:
+    header, retries = _Series(), _Series()
+    callbacks = _zeros("celery_chord_callbacks_total", labels)
+    for name in map(labels, labels.counted):
+        retries[name, name, "callback"] = 0
+    for (callback, name, event), times in counters.header_tasks.items():
+        whose, task = labels(callback), label(name)
+        for known in METRICS["celery_chord_header_tasks_total"].values["event"]:
+            header[whose, task, known] += 0
+        header[whose, task, event] += times
+        retries[whose, task, "header"] += 0
+    for (callback, event), times in counters.callbacks.items():
+        callbacks[labels(callback), event] += times
+    for (callback, name, role), times in counters.retries.items():
+        retries[labels(callback), label(name), role] += times
+    yield family("celery_chord_header_tasks_total", header)
+    yield family("celery_chord_callbacks_total", callbacks)
+    yield family("celery_chord_retries_total", retries)
+
+
+def _found(counters: Counters, labels: CallbackLabels) -> Iterator[Family]:
+    """Yield what monitors found."""
+    verdicts = _Series({(labels(name), *remark): 0 for name in labels.counted for remark in _REMARKS})
+    for (callback, outcome, cause), times in counters.verdicts.items():
+        verdicts[labels(callback), label(outcome), label(cause)] += times
+    yield family("celery_chord_verdicts_total", verdicts)
+    repeated = _zeros("celery_chord_callback_repeats_total", labels)
+    for callback, times in counters.repeated.items():
+        repeated[labels(callback),] += times
+    yield family("celery_chord_callback_repeats_total", repeated)
+
+
+def _histogram(name: str, counters: Counters, labels: CallbackLabels) -> Family:
+    nothing = Histogram(bounds=counters.bounds, counts=(0,) * (len(counters.bounds) + 1), sum=0.0)
+    merged = {(labels(callback),): nothing for callback in labels.counted}
+    for callback, observed in counters.histograms.get(name, {}).items():
+        series = (labels(callback),)
+        merged[series] = _sum(merged.get(series, nothing), observed)
+    return histogram(f"celery_chord_{name}_seconds", merged)
 
 
 def _sum(one: Histogram, other: Histogram) -> Histogram:
     counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
-    return Histogram(counts=counts, sum=one.sum + other.sum)
+    exemplars = {**one.exemplars, **other.exemplars}
+    return Histogram(bounds=one.bounds, counts=counts, sum=one.sum + other.sum, exemplars=exemplars)
 
 
-def _workers(totals: Totals, stale_after: float) -> Metric:
-    """A worker that said goodbye has no series: ending on purpose is no fault. Of a restarted one the last counts."""
-    family = GaugeMetricFamily(
-        "celery_worker_up", "Whether a worker's heartbeat is fresh.", labels=["hostname"]
-    )
-    latest = {
-        record.heartbeat.node: record for record in sorted(totals.workers, key=lambda w: w.last_beat_at)
-    }
-    up: dict[str, bool] = {}
-    for node, record in latest.items():
-        if not record.gone:
-            alive = totals.now - record.last_beat_at <= stale_after
-            up[label(node)] = up.get(label(node), True) and alive
-    for node, alive in up.items():
-        family.add_metric([node], float(alive))
-    return family
-
-
-def _counter(name: str, documentation: str, labels: tuple[str, ...], values: _Series) -> Metric:
-    family = CounterMetricFamily(name, documentation, labels=labels)
-    for key, number in values.items():
-        family.add_metric(key, number)
-    return family
+def _zeros(name: str, labels: CallbackLabels | None = None) -> _Series:
+    """Return the series of a counter that are known beforehand: of one label with fixed values, and of callbacks."""
+    values = next(iter(METRICS[name].values.values()), None)
+    ends = [(value,) for value in values] if values else [()]
+    begins = [(labels(callback),) for callback in labels.counted] if labels else [()]
+    return _Series({(*begin, *end): 0 for begin in begins for end in ends})

@@ -18,13 +18,14 @@ from celery._state import get_current_task
 
 from chordwatch.recording.batch import error_text
 from chordwatch.recording.recorder import Recorder
+from chordwatch.recording.traced import Traced
 
 
 class Dispatches:
     """Watches the dispatch of chords. A chord in another's header is dispatched within it."""
 
-    def __init__(self, recorder: Recorder, *, record_errors: bool) -> None:
-        self._recorder, self._record_errors = recorder, record_errors
+    def __init__(self, recorder: Recorder, *, record_errors: bool, tracing: Traced | None = None) -> None:
+        self._recorder, self._record_errors, self._tracing = recorder, record_errors, tracing
         self._local = threading.local()
         self._run: Callable[..., Any] | None = None
         self._backends: dict[type, Callable[..., Any] | None] = {}
@@ -65,6 +66,8 @@ class Dispatches:
             if backend not in self._backends:
                 self._wrap(backend)
             self._under_way().append(header)
+            if self._tracing is not None:
+                self._tracing.dispatching(header)
         except Exception:  # noqa: BLE001  # a guest
             self._recorder.drop("internal")
             return None
@@ -97,6 +100,8 @@ class Dispatches:
             return
         try:
             self._under_way().pop()
+            if self._tracing is not None:
+                self._tracing.dispatched(failure)
             group_id = _group_id(header)
             if group_id is None or not header.tasks:
                 return  # an empty header: Celery sends the callback alone, and no chord exists

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Protocol
@@ -25,13 +26,12 @@ from celery.worker import state
 from chordwatch.foreign import as_dict, as_list
 from chordwatch.recording.marks import MARK
 from chordwatch.recording.native import Flag, start_thread
-from chordwatch.recording.records import Heartbeat
+from chordwatch.recording.records import MAX_IDS, Heartbeat
+from chordwatch.recording.unobserved import unobserved
 from chordwatch.text import plain
 
 logger = logging.getLogger("chordwatch")
 
-#: So many ids of running and of waiting tasks does a heartbeat carry, each.
-LIMIT = 1000
 #: Seconds that a worker's shutdown waits for the goodbye.
 GOODBYE_SECONDS = 1.0
 #: Seconds between two attempts while the store does not answer: soon after its return no worker may look dead.
@@ -113,6 +113,7 @@ class _Pulse:
         longest = max(self._interval, _LONGEST_PAUSE)
         return min(math.ldexp(self._interval, min(self._failed_in_a_row, 10)), longest)
 
+    @unobserved
     def _try_beat(self, *, goodbye: bool = False) -> None:
         try:
             if self._line is None:
@@ -149,6 +150,7 @@ def observed(consumer: Any, boot: str) -> Heartbeat:
         pool=_pool(consumer.pool),
         active=_chord_ids(active),
         reserved=_chord_ids(waiting),
+        at=time.time(),
     )
 
 
@@ -181,7 +183,7 @@ def _alive(requests: Any) -> list[Any]:
 
 
 def _chord_ids(requests: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(islice((str(request.id) for request in requests if _is_of_chord(request)), LIMIT))
+    return tuple(islice((str(request.id) for request in requests if _is_of_chord(request)), MAX_IDS))
 
 
 def _is_of_chord(request: Any) -> bool:

@@ -12,13 +12,14 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from chordwatch.errors import ChordwatchError, UnreachableError
 from chordwatch.recording.batch import BatchWriter
 from chordwatch.recording.native import Flag, start_thread
 from chordwatch.recording.notes import Entry, Run
+from chordwatch.recording.unobserved import unobserved
 
 logger = logging.getLogger("chordwatch")
 
@@ -39,6 +40,13 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Give the connection back."""
+
+
+class FollowUp(Protocol):
+    """What is done in the recorder's thread after a flush; all that is left when `closing`."""
+
+    def __call__(self, sink: Any, /, *, closing: bool) -> bool:
+        """Return whether something waits for the next flush."""
 
 
 class _Packed(NamedTuple):
@@ -69,6 +77,8 @@ class Recorder:
         self.keep_callbacks = keep_callbacks
         self._interval, self._size = flush_interval, buffer_size
         self.inline = _is_threadless_uwsgi()
+        #: Called after a flush, with the sink where there is one; returns whether it wants to be called again.
+        self.follow_up: FollowUp | None = None
         self._reset()
         os.register_at_fork(after_in_child=self._start_afresh)
 
@@ -104,6 +114,11 @@ class Recorder:
     def begin(self, key: int, run: Run) -> None:
         """Note that a chord task runs; it is announced to the store only if it outlasts a flush."""
         self.runs[key] = run
+        if not self._awake:
+            self._rouse()
+
+    def wake(self) -> None:
+        """See to it that a flush comes, and with it `follow_up`."""
         if not self._awake:
             self._rouse()
 
@@ -151,17 +166,19 @@ class Recorder:
             if not self._closing:
                 self._wake.wait(self._pause or self._interval)  # only `close` raises it now
             self._flush()
-        self._flush()
+        self._flush(closing=True)
         self._close_sink()
         self._done.raise_()
 
-    def _flush(self) -> None:
+    @unobserved
+    def _flush(self, *, closing: bool = False) -> None:
         try:
             self._awake = False
             self._announce()
             self._pack()
             self._send()
-            if self._has_more():
+            waits = self.follow_up is not None and self.follow_up(self._sink, closing=closing)
+            if waits or self._has_more():
                 self._awake = True
         except Exception:  # a guest's thread must not die, nor shout
             self.drop("internal")

@@ -12,6 +12,7 @@ Each chord is `[packed group id, facts, records]`; see `Facts` and `Record`.
 from __future__ import annotations
 
 import binascii
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypedDict
@@ -19,6 +20,10 @@ from typing import NamedTuple, TypedDict
 VERSION = 1
 
 _UUID_LENGTH, _UUID_BYTES = 36, 16
+_TRACE = struct.Struct(">16s8sQB")
+_SAMPLED = 1
+#: In a trace's flags: the header is so large that each of its tasks has a trace of its own.
+SPLIT = 0x80
 
 
 class Kind(IntEnum):
@@ -84,9 +89,12 @@ class Facts(TypedDict, total=False):
     Keys are single letters, because the store keeps some of them as they come:
     `c` callback `[packed id or None, name, queue or None, number of tasks that end it]`, `e` errbacks
     `[[packed id or None, name], ...]`, `s` the callback's signature (msgpack), `n` the size that Celery wrote,
-    `r` root id, `p` parent id, `x` a dispatch that failed `[time, error]`, `a` the time of a dispatch by
+    `r` root id, `p` parent id, `w` the id of the task whose message carries the
+    chord ahead in its chain, `x` a dispatch that failed `[time, error]`, `a` the time of a dispatch by
     `_chord.run`, `l` 1 where the chord is still ahead in a chain (planned), `u` 1 where the process cannot tell whether
     the group is a chord's at all (an undecodable message): such an entry alone makes no chord, it waits for one.
+    `t` is the chord's trace (`pack_trace`); of several the first counts, and one that names a parent before one that
+    names none.
     """
 
     c: list[object]
@@ -97,13 +105,54 @@ class Facts(TypedDict, total=False):
     p: str
     x: list[object]
     a: float
+    w: str
     l: int  # noqa: E741  # the wire's key
     u: int
+    t: bytes
+
+
+class Trace(NamedTuple):
+    """The trace that a chord's spans belong to: ids as numbers, `parent_id` 0 where the chord's span is its root.
+
+    `flags` are those of `traceparent`, and `SPLIT`. `began`: when the first message was published, in Unix nanoseconds;
+    0 where nobody told, as publishing is recorded when it is done.
+    """
+
+    trace_id: int
+    parent_id: int = 0
+    flags: int = _SAMPLED
+    began: int = 0
+
+    @property
+    def sampled(self) -> bool:
+        """Whether its spans are exported."""
+        return bool(self.flags & _SAMPLED)
+
+
+def pack_trace(trace: Trace) -> bytes:
+    """Return a trace as the store keeps it: 33 bytes."""
+    trace_id, parent_id = trace.trace_id.to_bytes(16, "big"), trace.parent_id.to_bytes(8, "big")
+    return _TRACE.pack(trace_id, parent_id, trace.began, trace.flags)
+
+
+def unpack_trace(packed: bytes) -> Trace | None:
+    """Return the trace that `pack_trace` packed, None where this is none."""
+    if len(packed) != _TRACE.size:
+        return None
+    trace_id, parent_id, began, flags = _TRACE.unpack(packed)
+    return Trace(int.from_bytes(trace_id, "big"), int.from_bytes(parent_id, "big"), flags, began)
+
+
+#: A heartbeat names so many running and so many waiting tasks at the most.
+MAX_IDS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """What a worker's main process says of itself. Ids are those of chord tasks only, at most 1,000 each."""
+    """What a worker's main process says of itself. Ids are those of chord tasks only, at most `MAX_IDS` each.
+
+    `at` is its own clock's time (Unix seconds), which may be wrong; None from a version that did not tell it.
+    """
 
     node: str
     boot: str
@@ -113,6 +162,7 @@ class Heartbeat:
     pool: str
     active: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
+    at: float | None = None
 
 
 def pack_id(task_id: str) -> bytes:

@@ -23,6 +23,7 @@ from chordwatch.foreign import as_dict, as_list, as_time
 from chordwatch.recording.ahead import look_ahead
 from chordwatch.recording.batch import error_text
 from chordwatch.recording.marks import MARK, handed_on, mark
+from chordwatch.recording.memory import remember
 from chordwatch.recording.notes import (
     Headers,
     Part,
@@ -35,6 +36,7 @@ from chordwatch.recording.notes import (
 from chordwatch.recording.recorder import Recorder
 from chordwatch.recording.records import End, Kind, Role
 from chordwatch.recording.signatures import starts
+from chordwatch.recording.traced import Traced
 
 _PUBLISHED, _RECEIVED, _ENDED = int(Kind.PUBLISHED), int(Kind.RECEIVED), int(Kind.ENDED)
 #: Celery's state after a run: how it ended, and whether Celery has counted the part.
@@ -45,15 +47,15 @@ _ENDS = {
     "REJECTED": (int(End.REJECTED), False),
     "IGNORED": (int(End.IGNORED), False),
 }
-#: Tasks, and chords with errbacks, that a process remembers: some of Celery's signals bring nothing but an id.
-_REMEMBERED = 10_000
+#: What `Task.replace` raises `Ignore` with.
+_REPLACED = "Replaced by new task"
 
 
 class Handlers:
     """The signal handlers of one process, around its recorder. What goes wrong in one is counted, never raised."""
 
-    def __init__(self, recorder: Recorder, *, record_errors: bool) -> None:
-        self.recorder = recorder
+    def __init__(self, recorder: Recorder, *, record_errors: bool, tracing: Traced | None = None) -> None:
+        self.recorder, self._tracing = recorder, tracing
         self._record_errors = record_errors
         self._callbacks_of: dict[str, dict[str, int]] = {}
         self._errbacks: dict[str, str] = {}
@@ -88,7 +90,13 @@ class Handlers:
         )
 
     def on_worker(self, **_: Any) -> None:
-        """Only workers publish callbacks: a mere producer is spared the signal before each publish."""
+        """Only workers publish callbacks: a mere producer that does not trace is spared the signal."""
+        self.hear_publishing()
+        if self._tracing is not None:
+            self._tracing.worker()
+
+    def hear_publishing(self) -> None:
+        """Connect the signal before each publish."""
         signals.before_task_publish.connect(
             self.on_publishing, weak=False, dispatch_uid="chordwatch.before_task_publish"
         )
@@ -96,29 +104,37 @@ class Handlers:
     def on_pool_child(self, **_: Any) -> None:
         """A pool child keeps no callbacks: its main process has read the same messages."""
         self.recorder.keep_callbacks = False
-        self.on_worker()
+        self.hear_publishing()
 
     def on_publishing(self, *, headers: dict[str, Any], body: Any, **_: Any) -> None:
-        """Mark a callback's message with its chord, so that any process can attribute it."""
+        """Give a message what it carries for others: the mark of a callback, and the trace's context."""
         try:
-            task = get_current_task()
-            if task is None or MARK in headers:
-                return
-            running = task.request_stack.top.__dict__
-            chord = running.get("chord")
-            if chord is not None or MARK in running:
-                callbacks = self._callbacks(running["group"], chord) if chord is not None else {}
-                mark(headers, handed_on(headers["id"], body[2], running, callbacks))
-            elif task.name == "celery.chord_unlock":
-                group_id, callback = as_list(list(running.get("args") or ()))[:2]
-                if headers["id"] in (depths := starts(as_dict(callback))):
-                    mark(headers, [(group_id, depths[headers["id"]])])
+            self._mark(headers, body)
         except Exception:  # noqa: BLE001  # a guest
             self.recorder.drop("internal")
+        if self._tracing is not None:
+            self._tracing.publishing(headers, body)
+
+    def _mark(self, headers: dict[str, Any], body: Any) -> None:
+        """Mark a callback's message with its chord, so that any process can attribute it."""
+        task = get_current_task()
+        if task is None or MARK in headers:
+            return
+        running = task.request_stack.top.__dict__
+        chord = running.get("chord")
+        if chord is not None or MARK in running:
+            callbacks = self._callbacks(running["group"], chord) if chord is not None else {}
+            mark(headers, handed_on(headers["id"], body[2], running, callbacks))
+        elif task.name == "celery.chord_unlock":
+            group_id, callback = as_list(list(running.get("args") or ()))[:2]
+            if headers["id"] in (depths := starts(as_dict(callback))):
+                mark(headers, [(group_id, depths[headers["id"]])])
 
     def on_published(self, *, headers: dict[str, Any], body: Any, routing_key: Any = None, **_: Any) -> None:
         """Note that a message of a chord is on its way."""
         try:
+            if self._tracing is not None:
+                self._tracing.published(headers, body, routing_key)
             if not isinstance(body, tuple):
                 return  # protocol 1
             embed = body[2]
@@ -145,14 +161,14 @@ class Handlers:
             if self._carries_more(embed, headers.get("group")):
                 self._look_ahead(embed, headers["id"])
             if chain and (failing := parts_failing_with(chain)):
-                _remember(self._failing_with, headers["id"], failing)
+                remember(self._failing_with, headers["id"], failing)
             parts = self._parts(headers, embed.get("chord"), chain)
             if not parts:
                 return
             now, name, queue = time.time(), headers["task"], (request.delivery_info or {}).get("routing_key")
             # Without the callback's signature: it would keep thousands of decoded messages alive.
-            kept = [((head[0], None), who, last) for head, who, last in parts]
-            _remember(self._received, headers["id"], (kept, name, queue))
+            kept: list[Part] = [((head[0], None), who, last) for head, who, last in parts]
+            remember(self._received, headers["id"], (kept, name, queue))
             for head, who, _last in parts:
                 self.recorder.add((*head, _RECEIVED, *who, now, name, queue))
         except Exception:  # noqa: BLE001  # a guest
@@ -163,8 +179,12 @@ class Handlers:
         try:
             request = task.request_stack.top
             running = request.__dict__
+            if running.get("is_eager"):
+                return
+            if self._tracing is not None:
+                self._tracing.started(task)
             parts = self._parts(running, running.get("chord"), running.get("chain"))
-            if not parts or running.get("is_eager"):
+            if not parts:
                 return
             queue = (running.get("delivery_info") or {}).get("routing_key")
             self.recorder.begin(id(request), Run(time.time(), parts, task.name, queue))
@@ -173,25 +193,19 @@ class Handlers:
 
     def on_ended(self, *, task: Any, retval: Any, state: str | None, **_: Any) -> None:
         """Note how a run ended. Celery counts the part before it sends this signal."""
+        if self._tracing is not None:
+            self._tracing.ended(task, state, retval)
         try:
             runs = self.recorder.runs
             run = runs.pop(id(task.request_stack.top), None) if runs else None
             if run is None:
                 return
-            known = _ENDS.get(state or "")
-            if known is None or (state == "REJECTED" and not getattr(retval, "requeue", False)):
+            if state not in _ENDS or (state == "REJECTED" and not getattr(retval, "requeue", False)):
                 # The main process tells the end: of an exit of the child, and of a reject for good.
                 for entry in () if run.announced else run.announce():
                     self.recorder.add(entry)
                 return
-            (end, counted), error = known, None
-            if counted and (failure := sys.exc_info()[1]) is not None:
-                # The backend failed while the end was stored: the part is not counted, whatever the task did.
-                end, counted, error = int(End.FAILED), False, self._error(failure)
-            elif state == "FAILURE":
-                error = self._error(retval)
-            elif state == "RETRY" and retval.exc is not None:
-                error = self._error(retval.exc)
+            end, counted, error = self._end_of(state, retval)
             now = time.time()
             for head, who, last in run.parts:
                 self.recorder.add(
@@ -199,6 +213,21 @@ class Handlers:
                 )
         except Exception:  # noqa: BLE001  # a guest
             self.recorder.drop("internal")
+
+    def _end_of(self, state: str, retval: Any) -> tuple[int, bool, str | None]:
+        """Return how a run ended, whether Celery has counted the part, and the error."""
+        end, counted = _ENDS[state]
+        if counted and (failure := sys.exc_info()[1]) is not None:
+            # The backend failed while the end was stored: the part is not counted, whatever the task did.
+            return int(End.FAILED), False, self._error(failure)
+        if state == "FAILURE":
+            return end, counted, self._error(retval)
+        if state == "RETRY" and retval.exc is not None:
+            return end, counted, self._error(retval.exc)
+        if state == "IGNORED" and str(retval) == _REPLACED:
+            # It goes on as another task, and is no part that nobody counts.
+            return end, counted, f"Ignore: {_REPLACED}"
+        return end, counted, None
 
     def on_failed(self, *, sender: Any, task_id: str, exception: object, **_: Any) -> None:
         """Note a failure that the main process reports, as the child is gone; a child tells its own at the end.
@@ -303,7 +332,7 @@ class Handlers:
         group = headers.get("group")
         if chord is not None and group is not None:
             if chord["options"].get("link_error"):
-                _remember(self._errbacks, chord["options"].get("task_id"), group)
+                remember(self._errbacks, chord["options"].get("task_id"), group)
             if MARK not in headers:
                 return [header_part(headers, group, chord)]
         elif MARK not in headers:
@@ -321,7 +350,7 @@ class Handlers:
         chord = embed.get("chord")
         if chord is None or group is None or not chord["options"].get("chord") or group in self._inner:
             return False
-        _remember(self._inner, group, None)
+        remember(self._inner, group, None)
         return True
 
     def _look_ahead(self, embed: dict[str, Any], carrier_id: str) -> None:
@@ -333,7 +362,7 @@ class Handlers:
         depths = self._callbacks_of.get(group_id)
         if depths is None:
             depths = starts(chord)
-            _remember(self._callbacks_of, group_id, depths)
+            remember(self._callbacks_of, group_id, depths)
         return depths
 
     def _error(self, exc: object) -> str | None:
@@ -349,11 +378,3 @@ def _is_dynamic(headers: Headers, chord: Any, task: Any) -> bool:
         and running.get("group") == headers["group"]
         and running.get("id") != headers["id"]
     )
-
-
-def _remember(memory: dict[str, Any], key: Any, value: Any) -> None:
-    """Put a value into a memory of bounded size; the oldest half gives way."""
-    if len(memory) >= _REMEMBERED:
-        for oldest in list(memory)[: _REMEMBERED // 2]:
-            memory.pop(oldest, None)
-    memory[key] = value

@@ -5,6 +5,7 @@ Checked against Celery 5.4 to 5.7 (`canvas.py`). Pure.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,17 +21,17 @@ class Body:
     """The callback as every header message embeds it.
 
     `task_id` is the id the caller holds (`AsyncResult.id` of the chord), `name` the first real task's.
-    `task_ids` are the ids of all steps in it and after it, `first_ids` of those that start it; `ends` is the number
-    of tasks that end it (1, or the members of a group).
+    `task_ids` are the ids of all steps in it and after it; `ends` is the number of tasks that end it (1, or the members
+    of a group). `carries`: it holds steps of something around the chord, a chain's or another chord's.
     """
 
     task_id: str | None
     name: str | None
     queue: str | None = None
     task_ids: tuple[str, ...] = ()
-    first_ids: tuple[str, ...] = ()
     ends: int = 1
     errbacks: tuple[tuple[str | None, str | None], ...] = ()
+    carries: bool = False
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -84,16 +85,15 @@ def read_body(signature: object) -> Body | None:
         name=as_text(first.get("task")),
         queue=as_text(as_dict(first.get("options")).get("queue")) or as_text(options.get("queue")),
         task_ids=_unique(as_text(as_dict(step.get("options")).get("task_id")) for step in steps),
-        first_ids=first_ids(root),
         ends=sum(1 for _ in _ends(root)),
         errbacks=tuple(_errbacks(root)),
+        carries=any(_goes_on(step) for step in (root, *steps)),
     )
 
 
-def first_ids(signature: object) -> tuple[str, ...]:
-    """Return the ids of the tasks that are published first when the signature is applied."""
-    tasks = _at_edge(as_dict(signature), first=True)
-    return _unique(as_text(as_dict(task.get("options")).get("task_id")) for task in tasks)
+def _goes_on(signature: object) -> bool:
+    options = as_dict(as_dict(signature).get("options"))
+    return bool(options.get("chain") or options.get("chord"))
 
 
 def starts(signature: dict[str, Any]) -> dict[str, int]:
@@ -172,11 +172,7 @@ def _members(header: object) -> list[Any]:
 
 
 def _ends(root: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    return _at_edge(root, first=False)
-
-
-def _at_edge(root: dict[str, Any], *, first: bool) -> Iterator[dict[str, Any]]:
-    """Yield the real tasks that start a signature, or that end it."""
+    """Yield the real tasks that end a signature."""
     stack, seen = [root], 0
     while stack and seen < MAX_SIGNATURES:
         signature, seen = stack.pop(), seen + 1
@@ -184,12 +180,11 @@ def _at_edge(root: dict[str, Any], *, first: bool) -> Iterator[dict[str, Any]]:
         tasks = as_list(kwargs.get("tasks"))
         match signature.get("subtask_type"):
             case "chain":
-                stack.extend(as_dict(task) for task in (tasks[:1] if first else tasks[-1:]))
+                stack.extend(as_dict(task) for task in tasks[-1:])
             case "group":
                 stack.extend(as_dict(task) for task in reversed(tasks))
             case "chord":
-                inner = _members(kwargs.get("header")) if first else [kwargs.get("body")]
-                stack.extend(as_dict(task) for task in reversed(inner))
+                stack.append(as_dict(kwargs.get("body")))
             case _:
                 yield signature
 
@@ -197,14 +192,22 @@ def _at_edge(root: dict[str, Any], *, first: bool) -> Iterator[dict[str, Any]]:
 def embedded_parts(embed: dict[str, Any], carrier_id: str) -> Iterator[EmbeddedPart]:
     """Yield the parts of chords that the carrier's chain, callbacks and chord body still hold.
 
-    Celery marks them: their options name both the group they count for and its body (`chord`).
+    Celery marks them: their options name both the group they count for and its body (`chord`). What such a step, or
+    that body, holds in turn is carried along, too.
     """
-    for root in (*as_list(embed.get("chain")), *as_list(embed.get("callbacks")), embed.get("chord")):
-        for signature in _tasks(as_dict(root)):
+    roots = deque((*as_list(embed.get("chain")), *as_list(embed.get("callbacks")), embed.get("chord")))
+    found: set[str] = set()
+    seen = 0
+    while roots and seen < MAX_SIGNATURES:
+        root = as_dict(roots.popleft())
+        for signature in _tasks(root) if root else ():
+            seen += 1
             options = as_dict(signature.get("options"))
+            roots.extend((*as_list(options.get("chain")), options.get("chord")))
             chord_id, task_id = as_text(options.get("group_id")), as_text(options.get("task_id"))
             body = read_body(options.get("chord"))
-            if chord_id and task_id and body:
+            if chord_id and task_id and body and task_id not in found:
+                found.add(task_id)
                 yield EmbeddedPart(
                     chord_id=chord_id,
                     task_id=task_id,

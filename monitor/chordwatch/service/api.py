@@ -20,11 +20,12 @@ from starlette.exceptions import HTTPException
 from chordwatch import __version__
 from chordwatch.errors import ChordwatchError
 from chordwatch.evidence.facts import Queue, Worker
-from chordwatch.metrics import ChordCollector
+from chordwatch.metrics import CallbackNames, ChordCollector
 from chordwatch.model import Chord, to_json
-from chordwatch.service.loop import Loop
+from chordwatch.service.loop import Glance, Loop
+from chordwatch.settings import Settings
 from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Look, matches
-from chordwatch.watch.running import STALE_BEAT
+from chordwatch.watch.running import stale_after
 
 #: A monitor that has not finished a look for so many intervals is not healthy.
 _STALE_INTERVALS = 6
@@ -42,11 +43,8 @@ class _Json(JSONResponse):
         return json.dumps(jsonable_encoder(content), separators=(",", ":")).encode()
 
 
-def make_api(loop: Loop, interval: float, *, stale_after: float = STALE_BEAT) -> FastAPI:
-    """Return the ASGI application that serves what `loop` saw.
-
-    `interval` is the seconds between two looks; a worker is down `stale_after` seconds after its last heartbeat.
-    """
+def make_api(loop: Loop, settings: Settings) -> FastAPI:
+    """Return the ASGI application that serves what `loop`, which has the same settings, saw."""
     api: FastAPI = FastAPIOffline(
         title="chordwatch",
         version=__version__,
@@ -57,8 +55,8 @@ def make_api(loop: Loop, interval: float, *, stale_after: float = STALE_BEAT) ->
     _add_errors(api)
     _add_chords(api, loop)
     _add_installation(api, loop)
-    _add_metrics(api, loop, stale_after)
-    _add_health(api, loop, interval)
+    _add_metrics(api, loop, settings)
+    _add_health(api, loop, settings)
     return api
 
 
@@ -94,6 +92,22 @@ def _add_chords(api: FastAPI, loop: Loop) -> None:
             raise HTTPException(404, "No chord is found under this id.")
         return _Json(to_json(sighting.chord, header=True))
 
+    @api.get("/api/chords/{id}/explain", response_model=Chord, responses=_ERRORS)
+    def explain(id: str) -> Response:  # noqa: A002  # the contract's name
+        """One chord with a fresh diagnosis from two or three looks; takes some seconds."""
+        sighting = loop.explain(id)
+        if sighting is None:
+            raise HTTPException(404, "No chord is found under this id.")
+        return _Json(to_json(sighting.chord, header=True))
+
+    @api.get("/api/chords/{id}/report", response_class=PlainTextResponse, responses=_ERRORS)
+    def report(id: str) -> Response:  # noqa: A002  # the contract's name
+        """One chord as Markdown to paste into a ticket; without arguments, results, hosts and passwords."""
+        text = loop.report(id)
+        if text is None:
+            raise HTTPException(404, "No chord is found under this id.")
+        return Response(text, media_type="text/markdown")
+
 
 def _add_installation(api: FastAPI, loop: Loop) -> None:
     @api.get("/api/queues", response_model=list[Queue])
@@ -107,25 +121,32 @@ def _add_installation(api: FastAPI, loop: Loop) -> None:
         return _Json(_last(loop).workers)
 
 
-def _add_metrics(api: FastAPI, loop: Loop, stale_after: float) -> None:
+def _add_metrics(api: FastAPI, loop: Loop, settings: Settings) -> None:
+    names = CallbackNames()
+
     @api.get("/metrics", response_class=PlainTextResponse)
     def metrics(request: Request) -> Response:
-        """Metrics for Prometheus."""
-        registry = CollectorRegistry(auto_describe=False)
+        """Metrics for Prometheus. What is too old to be true now is left out."""
         glance = loop.glance
+        look, totals = glance.look, glance.totals
+        registry = CollectorRegistry(auto_describe=False)
         collector = ChordCollector(
-            glance.look,
-            glance.seconds,
-            reachable=not glance.error,
-            totals=glance.totals,
-            stale_after=stale_after,
+            look=look,
+            seconds=glance.seconds,
+            current=not glance.error and not (look and _is_old(look.taken_at, glance, settings)),
+            unreachable=glance.unreachable,
+            totals=None if totals and _is_old(totals.taken_at, glance, settings) else totals,
+            stale_after=stale_after(settings.heartbeat_interval),
+            errors=loop.errors,
+            everything=settings.collect == "all",
+            names=names,
         )
         registry.register(collector)
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encoder(registry), media_type=content_type)
 
 
-def _add_health(api: FastAPI, loop: Loop, interval: float) -> None:
+def _add_health(api: FastAPI, loop: Loop, settings: Settings) -> None:
     @api.get("/", include_in_schema=False)
     def root() -> RedirectResponse:
         return RedirectResponse("/docs")
@@ -136,7 +157,7 @@ def _add_health(api: FastAPI, loop: Loop, interval: float) -> None:
         glance = loop.glance
         if glance.error:
             raise HTTPException(503, glance.error)
-        if glance.look and time.time() - glance.look.taken_at > _STALE_INTERVALS * interval + glance.seconds:
+        if glance.look and _is_old(glance.look.taken_at, glance, settings):
             raise HTTPException(503, "The last look is too old.")
         return {"status": "ok"}
 
@@ -161,6 +182,11 @@ def _add_errors(api: FastAPI) -> None:
     @api.exception_handler(ChordwatchError)
     def unreadable(_: Request, exc: ChordwatchError) -> JSONResponse:
         return JSONResponse({"error": str(exc)}, 503)
+
+
+def _is_old(taken_at: float, glance: Glance, settings: Settings) -> bool:
+    """Whether what was seen then (Unix seconds) should have been seen anew since."""
+    return time.time() - taken_at > _STALE_INTERVALS * settings.monitor_interval + glance.seconds
 
 
 def _last(loop: Loop) -> Look:

@@ -17,7 +17,7 @@ from chordwatch.model import (
 )
 from chordwatch.recording.records import Role
 from chordwatch.store.facts import ChordFacts, SingleRun, State, TaskFacts
-from chordwatch.store.protocol import RecordedChord
+from chordwatch.store.protocol import Membership, RecordedChord
 from chordwatch.store.runs import END_STATES, Summary, seconds, summary_of
 from chordwatch.store.states import total_size, work_out
 
@@ -32,8 +32,9 @@ _STATES: dict[State, ChordState] = {
 
 
 def read_chord(facts: ChordFacts, *, namespace: str, header: bool = True) -> RecordedChord:
-    """Return the chord; without its header where only the header's uncounted tasks are known (`header` False)."""
+    """Return the chord; its header without counted tasks where those were left out, without any if not `header`."""
     tasks = {task_id: summary_of(task) for task_id, task in facts.header.items() if not task.single}
+    body = {task_id: summary_of(task) for task_id, task in facts.others.items() if task.role == Role.CALLBACK}
     state = _STATES[facts.state]
     chord = Chord(
         chord_id=facts.chord_id,
@@ -42,7 +43,7 @@ def read_chord(facts: ChordFacts, *, namespace: str, header: bool = True) -> Rec
         size=total_size(facts),
         counted=facts.counted,
         missing=() if facts.detail_dropped else tuple(_missing(facts, tasks)),
-        callback=_callback(facts),
+        callback=_callback(facts, body),
         header=tuple(_header(facts, tasks)) if header else (),
         errbacks=tuple(_errbacks(facts)),
         opened_at=_time(facts.opened),
@@ -59,10 +60,25 @@ def read_chord(facts: ChordFacts, *, namespace: str, header: bool = True) -> Rec
         chord=chord,
         applied=facts.applied,
         dispatch_error=(seconds(error[0]), error[1]) if error else None,
+        step_id=_step_id(body),
+        carrier_id=facts.carrier_id,
         signature=facts.signature,
+        trace=facts.trace,
         dynamic=tuple(task_id for task_id, task in facts.header.items() if task.dynamic),
         etas={task_id: seconds(task.eta) for task_id, task in everything.items() if task.eta is not None},
+        callback_runs={task_id: task.attempts for task_id, task in body.items() if len(task.attempts) > 1},
         detail_dropped=facts.detail_dropped,
+    )
+
+
+def membership_of(facts: ChordFacts, task_id: str) -> Membership:
+    """Return as what a task belongs to a chord that it is near to (`nearness`)."""
+    part = facts.header.get(task_id)
+    return Membership(
+        chord_id=facts.chord_id,
+        role="header" if part else "callback",
+        index=part.index if part else None,
+        callback=facts.callback.name,
     )
 
 
@@ -148,13 +164,9 @@ def _missing(facts: ChordFacts, tasks: dict[str, Summary]) -> Iterator[MissingPa
     yield from sorted(gaps, key=lambda gap: (gap.index is None, gap.index or 0))
 
 
-def _callback_tasks(facts: ChordFacts) -> dict[str, Summary]:
-    return {i: summary_of(t) for i, t in facts.others.items() if t.role == Role.CALLBACK}
-
-
-def _callback(facts: ChordFacts) -> Callback:
+def _callback(facts: ChordFacts, tasks: dict[str, Summary]) -> Callback:
     """Return the callback: the state of the task that decides, the times from the first to the last of its tasks."""
-    known, tasks = facts.callback, _callback_tasks(facts)
+    known = facts.callback
     task_id = known.task_id or (min(tasks, key=lambda i: (_published(tasks[i]), i)) if tasks else None)
     if not tasks:
         return Callback(task_id=task_id, name=known.name, queue=known.queue)
@@ -188,13 +200,25 @@ def _published(summary: Summary) -> int:
     return run.published.at if run.published else run.begins
 
 
+def _in_order(tasks: dict[str, Summary]) -> list[str]:
+    return sorted(tasks, key=lambda i: (_published(tasks[i]), i))
+
+
+def _step_id(tasks: dict[str, Summary]) -> str | None:
+    """Return the first of the callback's tasks that has not succeeded."""
+    return next((task_id for task_id in _in_order(tasks) if tasks[task_id].state != "succeeded"), None)
+
+
 def _deciding(facts: ChordFacts, tasks: dict[str, Summary]) -> Summary:
     """Return the task that decides what state the callback is in."""
-    ordered = [tasks[i] for i in sorted(tasks, key=lambda i: (_published(tasks[i]), i))]
+    ordered = [tasks[i] for i in _in_order(tasks)]
     failed = [s for s in ordered if s.state in ("failed", "revoked")]
     if failed:
         return failed[0]
     if facts.state == State.SUCCEEDED:
+        own = tasks.get(facts.callback.task_id or "")
+        if own and own.state == "succeeded":
+            return own  # a part of what replaced it may have been noted later: Celery signals its end after counting it
         return max(ordered, key=lambda s: s.run.ended.at if s.run and s.run.ended else 0)
     going_on = [s for s in ordered if s.state != "succeeded"]
     if going_on:

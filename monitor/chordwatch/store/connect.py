@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
@@ -111,15 +111,27 @@ def reaching(url: str) -> Iterator[None]:
         yield
     except redis.exceptions.AuthenticationError as exc:
         raise UnreachableError(
-            f"The store at {url} refuses the login; check user and password in its URL."
+            f"The store at {url} refuses the login; check user and password in its URL.", server="store"
         ) from exc
     except redis.exceptions.NoPermissionError as exc:
-        raise UnreachableError(f"The store at {url} refuses a command that it needs: {exc}.") from exc
+        raise UnreachableError(
+            f"The store at {url} refuses a command that it needs: {exc}.", server="store"
+        ) from exc
     except redis.exceptions.ResponseError as exc:
         if "user_script" in str(exc) and not any(word in str(exc) for word in _PASSING):
             raise ValueError(f"The store's script failed: {exc}") from exc
-        raise UnreachableError(f"The store at {url} refuses a command: {exc}.") from exc
+        raise UnreachableError(f"The store at {url} refuses a command: {exc}.", server="store") from exc
     except (redis.exceptions.RedisError, OSError) as exc:
         raise UnreachableError(
-            f"The store at {url} does not answer ({type(exc).__name__}); check that it runs there and the URL."
+            f"The store at {url} does not answer ({type(exc).__name__}); check that it runs there and the URL.",
+            server="store",
         ) from exc
+
+
+def replies_of(pipe: Any) -> list[Any]:
+    """Return a pipeline's replies; for a key of a foreign type the error stands in its place."""
+    found = cast("list[Any]", pipe.execute(raise_on_error=False))
+    for reply in found:
+        if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+            raise reply
+    return found

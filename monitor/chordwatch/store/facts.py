@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
-from chordwatch.recording.records import Role
+from chordwatch.recording.records import Role, Trace
 
 
 class State(IntEnum):
@@ -118,9 +118,11 @@ class ChordFacts:
     errbacks: list[tuple[str | None, str | None]] = field(default_factory=list)
     root_id: str | None = None
     parent_id: str | None = None
+    carrier_id: str | None = None
     applied: int = 0
     dispatch_error: tuple[int, str] | None = None
     signature: bytes | None = None
+    trace: Trace | None = None
     detail_dropped: bool = False
     counted_left_out: bool = False
     counted_indexes: set[int] = field(default_factory=set)

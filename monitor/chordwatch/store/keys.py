@@ -35,6 +35,10 @@ class Keys:
         """Return the key of what does not fit the chord's own key."""
         return self.prefix + b"d:" + packed_id
 
+    def posted(self, name: str) -> bytes:
+        """Return the key of what a process left for others under a name."""
+        return self(f"b:{name}")
+
 
 def listed_id(entry: bytes) -> bytes:
     """Return the packed group id from an entry of a list of finished chords; sweep.lua writes what follows it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections import Counter
@@ -14,17 +13,28 @@ import msgpack
 
 from chordwatch.model import FINISHED
 from chordwatch.recording.records import VERSION, Heartbeat, Role, unpack_id
-from chordwatch.store.chords import read_chord
+from chordwatch.settings import DURATION_BUCKETS
+from chordwatch.store.chords import membership_of, read_chord
+from chordwatch.store.counts import Observed, no_histograms, with_bounds
 from chordwatch.store.facts import ChordFacts, State, nearness
-from chordwatch.store.histograms import BUCKETS
+from chordwatch.store.judgements import JudgementsInMemory, label_text
+from chordwatch.store.labels import Labels
 from chordwatch.store.merge import Event, Merged, Source, merge_facts, merge_record, refresh, text
-from chordwatch.store.protocol import Counters, Histogram, RecordedChord, StoreState, WorkerRecord
+from chordwatch.store.protocol import (
+    Counters,
+    Judged,
+    Judgement,
+    Membership,
+    RecordedChord,
+    StoreState,
+    WorkerRecord,
+)
 from chordwatch.store.states import is_complete, work_out
 from chordwatch.store.workers import REMEMBERED_SECONDS, bounded
 
 _MEGABYTE = 1 << 20
 _SETTLE_MS = 1000
-_MAX_CALLBACKS, _MAX_NAMES, _MAX_UNSURE, _EVICTIONS = 200, 1000, 100, 50
+_MAX_UNSURE, _EVICTIONS = 100, 50
 _CHORD_BYTES, _TASK_BYTES = 400, 40
 
 
@@ -59,19 +69,22 @@ class MemoryStore:
         finished_retention: float = 86_400,
         open_retention: float = 7 * 86_400,
         store_max_mb: float = 64,
+        duration_buckets: tuple[float, ...] = DURATION_BUCKETS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._namespace, self._clock = namespace, clock
         self._finished_retention, self._open_retention = finished_retention * 1000, open_retention * 1000
         self._max_bytes = store_max_mb * _MEGABYTE
+        self._bounds = duration_buckets
         self._chords: dict[str, _Kept] = {}
         self._unsure: dict[str, list[tuple[list[Any], Source]]] = {}
         self._applied: dict[bytes, int] = {}
         self._workers: dict[str, WorkerRecord] = {}
-        self._callbacks: set[str] = set()
-        self._names: set[str] = set()
+        self._labels = Labels()
         self._counts: dict[str, Counter[Any]] = {}
-        self._buckets: dict[str, dict[str, list[int]]] = {}
+        self._observed = no_histograms()
+        self._judgements = JudgementsInMemory()
+        self._posted: dict[str, tuple[bytes, float]] = {}
 
     def apply(self, batch: bytes) -> None:
         """Apply one batch of records. Applying it again changes nothing."""
@@ -92,6 +105,7 @@ class MemoryStore:
             for entry in chords:
                 self._apply_chord(entry, source)
         self._sweep()
+        self._count_capped()
 
     def beat(self, heartbeat: Heartbeat, *, goodbye: bool = False) -> None:
         """Note that a worker lives, or that it says goodbye."""
@@ -106,14 +120,18 @@ class MemoryStore:
     def get(self, id: str) -> RecordedChord | None:  # noqa: A002  # the contract's name
         """Return the chord with this group id, callback id or header task id, with its header."""
         self._sweep()
-        if id in self._chords:
-            return self._read(self._chords[id])
-        nearest = max(self._chords.values(), key=lambda kept: nearness(kept.facts, id), default=None)
-        return self._read(nearest) if nearest and nearness(nearest.facts, id) else None
+        nearest = self._chords.get(id) or self._nearest(id)
+        return self._read(nearest) if nearest else None
 
     def chords(self, chord_ids: Iterable[str]) -> list[RecordedChord]:
         """Return those of the chords with these group ids that are recorded."""
         return [self._read(self._chords[i]) for i in dict.fromkeys(chord_ids) if i in self._chords]
+
+    def memberships(self, task_ids: Iterable[str]) -> dict[str, Membership]:
+        """Return for those of these tasks that belong to a recorded chord which it is, and as what."""
+        self._sweep()
+        nearest = {task_id: self._nearest(task_id) for task_id in task_ids}
+        return {task_id: membership_of(kept.facts, task_id) for task_id, kept in nearest.items() if kept}
 
     def open_chords(self, *, limit: int | None = None) -> list[RecordedChord]:
         """Return chords that are open or planned, those without progress for longest first."""
@@ -134,7 +152,10 @@ class MemoryStore:
         counts: dict[str, tuple[int, float]] = {}
         for kept in self._chords.values():
             if kept.facts.state == State.OPEN:
-                label, opened = self._label(kept), (kept.facts.opened or kept.touched) / 1000
+                label, opened = (
+                    self._labels.shown(kept.facts.callback.name),
+                    (kept.facts.opened or kept.touched) / 1000,
+                )
                 many, oldest = counts.get(label, (0, opened))
                 counts[label] = (many + 1, min(oldest, opened))
         return counts
@@ -143,15 +164,8 @@ class MemoryStore:
         """Return all counters and histograms."""
         self._sweep()
         counted = {name: dict(counts) for name, counts in self._counts.items()}
-        histograms = {
-            name: {
-                callback: Histogram(counts=tuple(counts[:-1]), sum=counts[-1] / 1000)
-                for callback, counts in of_name.items()
-            }
-            for name, of_name in self._buckets.items()
-        }
-        names = ("duration", "barrier", "callback_wait", "straggler")
-        return Counters(**counted, histograms={name: histograms.get(name, {}) for name in names})
+        histograms = with_bounds(self._observed, self._bounds)
+        return Counters(**counted, histograms=histograms, bounds=self._bounds)
 
     def workers(self) -> list[WorkerRecord]:
         """Return the workers that were seen within the last hour."""
@@ -160,6 +174,50 @@ class MemoryStore:
             (worker for worker in self._workers.values() if worker.last_beat_at >= since),
             key=lambda worker: worker.last_beat_at,
         )
+
+    def connections(self) -> frozenset[tuple[str, str]]:
+        """Return the workers that said no goodbye: here nobody can lose a connection without one."""
+        beats = (worker.heartbeat for worker in self.workers() if not worker.gone)
+        return frozenset((heartbeat.node, heartbeat.boot) for heartbeat in beats)
+
+    def judge(self, judgement: Judgement, *, keep: float) -> Judged:
+        """Keep what was found of a chord for `keep` seconds, and return what it changes."""
+        name = judgement.chord.callback.name
+
+        def count(counter: str, *labels: str) -> None:
+            callback = self._labels.callback(label_text(name))
+            self._count(counter, (callback, *labels) if labels else callback)
+
+        judged = self._judgements.judge(judgement, keep=keep, now=self.now(), count=count)
+        self._count_capped()
+        return judged
+
+    def judgements(self, chord_ids: Iterable[str]) -> dict[str, Judgement]:
+        """Return the last judgement of those of these chords that have verdicts."""
+        return self._judgements.read(chord_ids, self.now())
+
+    def judged(self, limit: int) -> list[Judgement]:
+        """Return the last judgements of chords that have verdicts, newest first."""
+        return list(self.judgements(self.judged_ids()[:limit]).values())
+
+    def judged_ids(self) -> list[str]:
+        """Return the group ids of chords that have verdicts, newest first."""
+        return self._judgements.ids(self.now())
+
+    def post(self, name: str, content: bytes, *, keep: float, only_new: bool = False) -> bool:
+        """Keep `content` under a name for `keep` seconds; return whether it was kept."""
+        now = self.now()
+        self._posted = {known: left for known, left in self._posted.items() if left[1] > now}
+        if only_new and name in self._posted:
+            return False
+        self._posted[name] = content, now + keep
+        return True
+
+    def posted(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return what is kept under those of these names that have something."""
+        now = self.now()
+        asked = ((name, self._posted.get(name)) for name in dict.fromkeys(names))
+        return {name: left[0] for name, left in asked if left and left[1] > now}
 
     def state(self) -> StoreState:
         """Return how the store itself is."""
@@ -171,6 +229,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
+
+    def _nearest(self, task_id: str) -> _Kept | None:
+        nearest = max(self._chords.values(), key=lambda kept: nearness(kept.facts, task_id), default=None)
+        return nearest if nearest and nearness(nearest.facts, task_id) else None
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
@@ -217,7 +279,12 @@ class MemoryStore:
             kept.settle_at = source.now + _SETTLE_MS
 
     def _label(self, kept: _Kept) -> str:
-        return _limited(self._callbacks, _MAX_CALLBACKS, kept.facts.callback.name)
+        return self._labels.callback(kept.facts.callback.name)
+
+    def _count_capped(self) -> None:
+        for label in self._labels.capped:
+            self._count("capped", label)
+        self._labels.capped.clear()
 
     def _count_waiting(self, kept: _Kept) -> None:
         callback = self._label(kept)
@@ -225,13 +292,13 @@ class MemoryStore:
             if event is None:
                 self._count("started", callback)
                 continue
-            name = _limited(self._names, _MAX_NAMES, event.name) if event.role == Role.HEADER else ""
             if event.role == Role.HEADER:
+                name = self._labels.task(callback, event.name)
                 self._count("header_tasks", (callback, name, event.event))
             else:
                 self._count("callbacks", (callback, event.event))
             if event.event == "retried":
-                name = _limited(self._names, _MAX_NAMES, event.name)
+                name = self._labels.task(callback, event.name)
                 self._count(
                     "retries", (callback, name, "header" if event.role == Role.HEADER else "callback")
                 )
@@ -267,26 +334,23 @@ class MemoryStore:
         tries = [x for task in facts.others.values() if task.role == Role.CALLBACK for x in task.tries]
         published = min((seen.at for x in tries for seen in x.published), default=None)
         began = min((seen.at for x in tries for seen in x.started), default=None)
-        barrier = min((at for at in (published, facts.last_counted) if at), default=None)
+        barrier = min((at for at in (published, facts.last_counted, began) if at), default=None)
         self._count("finished", (callback, "succeeded" if succeeded else "failed"))
         if succeeded and facts.opened and finished:
-            self._observe("duration", callback, finished - facts.opened)
+            self._observe(kept, "duration", finished - facts.opened)
         if not succeeded and not is_complete(facts):
             return
         if barrier and facts.opened:
-            self._observe("barrier", callback, barrier - facts.opened)
+            self._observe(kept, "barrier", barrier - facts.opened)
         if barrier and began:
-            self._observe("callback_wait", callback, began - barrier)
+            self._observe(kept, "callback_wait", began - barrier)
         if facts.last_counted and kept.merged.counted_at and not facts.detail_dropped:
             median = statistics.median(kept.merged.counted_at.values())
-            self._observe("straggler", callback, facts.last_counted - median)
+            self._observe(kept, "straggler", facts.last_counted - median)
 
-    def _observe(self, histogram: str, callback: str, span: float) -> None:
-        counts = self._buckets.setdefault(histogram, {}).setdefault(callback, [0] * (len(BUCKETS) + 2))
-        span = max(span, 0)
-        bucket = next((place for place, bound in enumerate(BUCKETS) if span <= bound * 1000), len(BUCKETS))
-        counts[bucket] += 1
-        counts[-1] += math.floor(span)
+    def _observe(self, kept: _Kept, histogram: str, milliseconds: float) -> None:
+        observed = self._observed[histogram].setdefault(self._label(kept), Observed())
+        observed.add(milliseconds, self._bounds, chord=kept.facts, at=self.now())
 
     def _evict(self) -> bool:
         """Take the detail of the chord that settled first, else such a chord, else an open one; False: nothing left."""
@@ -311,13 +375,3 @@ class MemoryStore:
                 self._count("evicted", what)
                 return True
         return False
-
-
-def _limited(known: set[str], limit: int, name: str | None) -> str:
-    """Return the name, or `other` when there are more names than label values may be."""
-    if name is None:
-        return "unknown"
-    if name not in known and len(known) >= limit:
-        return "other"
-    known.add(name)
-    return name

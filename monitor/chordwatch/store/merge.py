@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chordwatch.model import ERROR_LENGTH
-from chordwatch.recording.records import End, Kind, Record, Role, unpack_id
+from chordwatch.recording.records import End, Kind, Record, Role, unpack_id, unpack_trace
 from chordwatch.store.facts import ChordFacts, Ended, Published, State, TaskFacts, Tries, Worked
 from chordwatch.store.states import work_out
 
@@ -83,13 +83,17 @@ def merge_facts(chord: Merged, told: Mapping[bytes, Any]) -> None:
     if b"c" in told:
         _merge_callback(facts, told[b"c"])
     for errback_id, name in told.get(b"e") or ():
-        known = (unpack_id(errback_id) if errback_id else None, text(name))
-        if known not in facts.errbacks and len(facts.errbacks) < MAX_ERRBACKS:
-            facts.errbacks.append(known)
+        errback = (unpack_id(errback_id) if errback_id else None, text(name))
+        if errback not in facts.errbacks and len(facts.errbacks) < MAX_ERRBACKS:
+            facts.errbacks.append(errback)
     if b"n" in told:
         facts.size = max(facts.size or 0, min(told[b"n"], MAX_SIZE))
     facts.root_id = facts.root_id or text(told.get(b"r"))
     facts.parent_id = facts.parent_id or text(told.get(b"p"))
+    facts.carrier_id = facts.carrier_id or text(told.get(b"w"))
+    if trace := unpack_trace(told.get(b"t", b"")):
+        known = facts.trace
+        facts.trace = trace if known is None or (trace.parent_id and not known.parent_id) else known
     if b"s" in told and facts.state <= State.OPEN:
         facts.signature = facts.signature or told[b"s"]
     if b"x" in told:

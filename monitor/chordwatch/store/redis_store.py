@@ -14,15 +14,27 @@ from redis.exceptions import NoScriptError
 
 from chordwatch.model import FINISHED
 from chordwatch.recording.records import VERSION, Heartbeat, pack_id
-from chordwatch.settings import Settings, shown_url, store_url_of
-from chordwatch.store.chords import read_chord
-from chordwatch.store.connect import TIMEOUT_SECONDS, connect, hang_up, reaching
+from chordwatch.settings import DURATION_BUCKETS, Settings, shown_url, store_url_of
+from chordwatch.store.chords import membership_of, read_chord
+from chordwatch.store.connect import TIMEOUT_SECONDS, connect, hang_up, reaching, replies_of
+from chordwatch.store.connections import connected
 from chordwatch.store.counts import read_counters
-from chordwatch.store.facts import ChordFacts, nearness
-from chordwatch.store.histograms import BUCKETS
-from chordwatch.store.keys import Keys, listed_id, place_of_id
+from chordwatch.store.facts import ChordFacts
+from chordwatch.store.kept import KeptChords
+from chordwatch.store.keys import Keys, listed_id
 from chordwatch.store.line import Line
-from chordwatch.store.protocol import Counters, RecordedChord, StoreState, WorkerRecord
+from chordwatch.store.protocol import (
+    Counters,
+    Judged,
+    Judgement,
+    Membership,
+    RecordedChord,
+    StoreState,
+    WorkerRecord,
+)
+from chordwatch.store.redis_index import RedisIndex
+from chordwatch.store.redis_judgements import RedisJudgements
+from chordwatch.store.redis_state import read_state
 from chordwatch.store.rows import StoredChord, decode_chord, read_facts, text
 from chordwatch.store.script import apply_script, beat_script
 from chordwatch.store.workers import REMEMBERED_SECONDS, pack_heartbeat, read_worker
@@ -32,7 +44,7 @@ _MEGABYTE = 1 << 20
 _SETTLING_CALLS = 100
 _AT_ONCE = 200
 _SETTLED_TOGETHER = 20
-#: Lists show the header of chords up to this size.
+#: Lists show the header of chords up to this size; of larger ones what is not counted, if that is no more.
 _LISTED_HEADER = 1000
 
 
@@ -48,22 +60,33 @@ class RedisStore:
         finished_retention: float = 86_400,
         open_retention: float = 7 * 86_400,
         store_max_mb: float = 64,
+        duration_buckets: tuple[float, ...] = DURATION_BUCKETS,
         options: Mapping[str, Any] | None = None,
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self._redis = connect(url, client_name=client_name, options=options, timeout=timeout)
         self._line = Line(self._redis)
+        self._client_name = client_name
         self._shown = shown_url(url)
         self._namespace, self._keys = namespace, Keys(namespace)
         self._arguments = (
             str(finished_retention),
             str(open_retention),
             str(int(store_max_mb * _MEGABYTE)),
-            msgpack.packb(BUCKETS),
+            msgpack.packb(duration_buckets),
         )
+        self._bounds = duration_buckets
         self._sha = ""
         self._names: dict[int, dict[int, str]] = {}
         self._unreadable: Counter[str] = Counter()
+        self._kept = KeptChords()
+        self._index = RedisIndex(lambda: self._client, self._keys, segments=self._segments, read=self._facts)
+        self._judgements = RedisJudgements(
+            lambda: self._client,
+            self._keys,
+            max_bytes=int(store_max_mb * _MEGABYTE) // 4,
+            unreadable=self._unreadable,
+        )
 
     @classmethod
     def for_app(
@@ -74,7 +97,7 @@ class RedisStore:
         Raises:
             SettingError: neither broker nor result backend is Redis, and no other Redis is named.
         """
-        url, options = store_url_of(settings, app.conf)
+        url, options = store_url_of(settings.store_url, app.conf)
         return cls(
             url,
             client_name=client_name,
@@ -82,6 +105,7 @@ class RedisStore:
             finished_retention=settings.finished_retention,
             open_retention=settings.open_retention,
             store_max_mb=settings.store_max_mb,
+            duration_buckets=settings.duration_buckets,
             options=options,
             timeout=timeout,
         )
@@ -120,12 +144,21 @@ class RedisStore:
     def get(self, id: str) -> RecordedChord | None:  # noqa: A002  # the contract's name
         """Return the chord with this group id, callback id or header task id, with its header."""
         with reaching(self._shown):
-            return next((found for found in self._read([pack_id(id)])), None) or self._find(id)
+            if found := self._read([pack_id(id)]):
+                return found[0]
+            nearest = self._index.nearest([id]).get(id)
+        return read_chord(nearest, namespace=self._namespace) if nearest else None
 
     def chords(self, chord_ids: Iterable[str]) -> list[RecordedChord]:
         """Return those of the chords with these group ids that are recorded."""
         with reaching(self._shown):
             return self._read([pack_id(chord_id) for chord_id in chord_ids])
+
+    def memberships(self, task_ids: Iterable[str]) -> dict[str, Membership]:
+        """Return for those of these tasks that belong to a recorded chord which it is, and as what."""
+        with reaching(self._shown):
+            nearest = self._index.nearest(task_ids)
+        return {task_id: membership_of(facts, task_id) for task_id, facts in nearest.items()}
 
     def open_chords(self, *, limit: int | None = None) -> list[RecordedChord]:
         """Return chords that are open or planned, those without progress for longest first."""
@@ -157,7 +190,7 @@ class RedisStore:
             for label in labels:
                 pipe.zcard(self._keys(b"o:" + label))
                 pipe.zrange(self._keys(b"o:" + label), 0, 0, withscores=True)
-            replies = _replies(pipe)
+            replies = replies_of(pipe)
         counts = {}
         for label, many, oldest in zip(labels, replies[::2], replies[1::2], strict=True):
             if isinstance(many, int) and many and isinstance(oldest, list) and oldest:
@@ -169,7 +202,7 @@ class RedisStore:
         with reaching(self._shown):
             self._settle()
             fields = self._asked(self._client.hgetall, self._keys("k")) or {}
-        counters, unreadable = read_counters(fields.items())
+        counters, unreadable = read_counters(fields.items(), self._bounds)
         self._unreadable["counter"] = unreadable
         return counters
 
@@ -189,30 +222,62 @@ class RedisStore:
             pipe = self._client.pipeline(transaction=False)
             for boot in boots:
                 pipe.hgetall(self._keys(b"w:" + boot))
-            replies = _replies(pipe)
+            replies = replies_of(pipe)
         found = [read_worker(fields if isinstance(fields, dict) else {}) for fields in replies if fields]
         self._unreadable["worker"] = found.count(None)
         return [worker for worker in found if worker]
 
+    def connections(self) -> frozenset[tuple[str, str]] | None:
+        """Return node and boot of the processes that are connected to the store.
+
+        None where `CLIENT LIST` is refused, or does not even name this connection: a proxy stands between.
+        """
+        with reaching(self._shown):
+            try:
+                answer = self._line.send("CLIENT", "LIST", "TYPE", "normal")
+            except redis.ResponseError:
+                return None
+        return connected(answer) if f" name={self._client_name} ".encode() in answer else None
+
+    def judge(self, judgement: Judgement, *, keep: float) -> Judged:
+        """Keep what was found of a chord for `keep` seconds, and return what it changes: one of several is told."""
+        with reaching(self._shown):
+            return self._judgements.judge(judgement, keep)
+
+    def judgements(self, chord_ids: Iterable[str]) -> dict[str, Judgement]:
+        """Return the last judgement of those of the chords with these group ids that have verdicts."""
+        with reaching(self._shown):
+            return self._judgements.read(chord_ids)
+
+    def judged(self, limit: int) -> list[Judgement]:
+        """Return the last judgements of chords that have verdicts, newest first."""
+        return list(self.judgements(self.judged_ids()[:limit]).values())
+
+    def judged_ids(self) -> list[str]:
+        """Return the group ids of chords that have verdicts, newest first."""
+        with reaching(self._shown):
+            return self._judgements.ids()
+
+    def post(self, name: str, content: bytes, *, keep: float, only_new: bool = False) -> bool:
+        """Keep `content` under a name for `keep` seconds, for other processes to read; return whether it was kept."""
+        with reaching(self._shown):
+            return bool(
+                self._client.set(self._keys.posted(name), content, px=_milliseconds(keep), nx=only_new)
+            )
+
+    def posted(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return what is kept under those of these names that have something."""
+        asked = list(dict.fromkeys(names))
+        with reaching(self._shown):
+            found = self._client.mget([self._keys.posted(name) for name in asked]) if asked else []
+        return {name: left for name, left in zip(asked, found, strict=True) if isinstance(left, bytes)}
+
     def state(self) -> StoreState:
         """Return how the store itself is. Asks INFO, because managed services refuse CONFIG."""
         with reaching(self._shown):
-            memory = self._client.info("memory")
-            evicted = self._client.info("stats").get("evicted_keys", 0)
-            used, chords = cast(
-                "list[bytes | None]", self._client.hmget(self._keys.meta, ["bytes", "chords"])
-            )
             versions = self._asked(self._client.smembers, self._keys.versions) or ()
-        evicts = memory.get("maxmemory_policy", "noeviction") != "noeviction" and bool(
-            memory.get("maxmemory")
-        )
-        others = {f"version {text(v)}": 1 for v in versions if v != str(VERSION).encode()}
-        return StoreState(
-            bytes_used=_number(used),
-            chords=_number(chords),
-            evicts=bool(evicts or evicted),
-            unreadable={kind: many for kind, many in (self._unreadable | Counter(others)).items() if many},
-        )
+            others = Counter(f"version {text(v)}" for v in versions if v != str(VERSION).encode())
+            return read_state(self._client, self._keys, unreadable=self._unreadable | others)
 
     def now(self) -> float:
         """Return the clock of Redis in Unix seconds."""
@@ -239,27 +304,6 @@ class RedisStore:
             self._unreadable["index"] += 1
             return None
 
-    def _find(self, task_id: str) -> RecordedChord | None:
-        """Ask the index of each living segment for the chord of a task."""
-        packed = pack_id(task_id)
-        place = place_of_id(packed)
-        pipe = self._client.pipeline(transaction=False)
-        segments = self._segments()
-        for segment in segments:
-            pipe.smembers(self._keys(f"i:{segment}:{place.bucket}"))
-        candidates = [
-            (segment, number)
-            for segment, entries in zip(segments, _replies(pipe), strict=True)
-            for number in place.numbers(entries if isinstance(entries, set) else set())
-        ]
-        for segment, number in candidates:
-            pipe.lindex(self._keys(f"s:{segment}"), number - 1)
-        found = [chord_id for chord_id in _replies(pipe) if isinstance(chord_id, bytes)]
-        nearest = max(self._facts(found), key=lambda facts: nearness(facts, task_id), default=None)
-        if nearest is None or not nearness(nearest, task_id):
-            return None
-        return read_chord(nearest, namespace=self._namespace)
-
     def _segments(self) -> list[int]:
         """Return the numbers of the segments that have chords, newest first."""
         fields = self._asked(self._client.hkeys, self._keys.meta) or ()
@@ -267,31 +311,47 @@ class RedisStore:
 
     def _read(self, packed_ids: list[bytes], *, large_headers: bool = True) -> list[RecordedChord]:
         """Return the chords that are there and readable; a list leaves out headers that would take too long."""
-        return [
-            read_chord(facts, namespace=self._namespace, header=not facts.counted_left_out)
-            for facts in self._facts(packed_ids, large_headers=large_headers)
-        ]
+        found = []
+        for stored, detail in self._raw(packed_ids):
+            recorded = self._kept.get(stored, detail)
+            only_waiting = not large_headers and stored.top > _LISTED_HEADER
+            if recorded is None and (facts := self._facts_of(stored, detail, only_waiting=only_waiting)):
+                header = not facts.counted_left_out or len(facts.header) <= _LISTED_HEADER
+                recorded = read_chord(facts, namespace=self._namespace, header=header)
+                if not facts.counted_left_out:
+                    self._kept.keep(stored, detail, recorded)
+            if recorded:
+                found.append(recorded)
+        return found
 
-    def _facts(self, packed_ids: list[bytes], *, large_headers: bool = True) -> Iterator[ChordFacts]:
+    def _facts(self, packed_ids: list[bytes]) -> Iterator[ChordFacts]:
+        for stored, detail in self._raw(packed_ids):
+            if facts := self._facts_of(stored, detail, only_waiting=False):
+                yield facts
+
+    def _facts_of(
+        self, stored: StoredChord, detail: dict[bytes, bytes], *, only_waiting: bool
+    ) -> ChordFacts | None:
+        facts = read_facts(stored, detail, self._names.get(stored.segment, {}), only_waiting=only_waiting)
+        if facts is None:
+            self._unreadable["chord"] += 1
+        return facts
+
+    def _raw(self, packed_ids: list[bytes]) -> Iterator[tuple[StoredChord, dict[bytes, bytes]]]:
+        """Yield what the keys of these chords hold, many at a time, after the names that they use were read."""
         for start in range(0, len(packed_ids), _AT_ONCE):
             stored = self._stored(packed_ids[start : start + _AT_ONCE])
             details = self._details([chord for chord in stored if chord.has_detail])
             self._learn_names(stored)
             for chord in stored:
-                only_waiting = not large_headers and chord.top > _LISTED_HEADER
-                names, detail = self._names.get(chord.segment, {}), details.get(chord.packed_id, {})
-                facts = read_facts(chord, detail, names, only_waiting=only_waiting)
-                if facts:
-                    yield facts
-                else:
-                    self._unreadable["chord"] += 1
+                yield chord, details.get(chord.packed_id, {})
 
     def _stored(self, packed_ids: list[bytes]) -> list[StoredChord]:
         pipe = self._client.pipeline(transaction=False)
         for packed_id in packed_ids:
             pipe.get(self._keys.chord(packed_id))
         stored = []
-        for packed_id, value in zip(packed_ids, _replies(pipe), strict=True):
+        for packed_id, value in zip(packed_ids, replies_of(pipe), strict=True):
             if value is None:
                 continue
             chord = decode_chord(packed_id, value if isinstance(value, bytes) else b"")
@@ -307,7 +367,7 @@ class RedisStore:
             pipe.hgetall(self._keys.detail(chord.packed_id))
         return {
             chord.packed_id: detail
-            for chord, detail in zip(chords, _replies(pipe), strict=True)
+            for chord, detail in zip(chords, replies_of(pipe), strict=True)
             if isinstance(detail, dict)
         }
 
@@ -317,7 +377,7 @@ class RedisStore:
         pipe = self._client.pipeline(transaction=False)
         for segment in segments:
             pipe.hgetall(self._keys(f"n:{segment}"))
-        for segment, fields in zip(segments, _replies(pipe), strict=True):
+        for segment, fields in zip(segments, replies_of(pipe), strict=True):
             if isinstance(fields, dict):
                 self._names[segment] = {
                     int(field[1:]): text(name)
@@ -330,14 +390,5 @@ def _end(limit: int | None) -> int:
     return -1 if limit is None else max(limit, 1) - 1
 
 
-def _number(raw: bytes | None) -> int:
-    return int(raw) if raw and raw.isdigit() else 0
-
-
-def _replies(pipe: Any) -> list[Any]:
-    """Return a pipeline's replies; for a key of a foreign type the error stands in its place."""
-    replies = cast("list[Any]", pipe.execute(raise_on_error=False))
-    for reply in replies:
-        if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
-            raise reply
-    return replies
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))

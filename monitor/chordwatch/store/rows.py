@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 
-from chordwatch.recording.records import Role, unpack_id
+from chordwatch.recording.records import Role, unpack_id, unpack_trace
 from chordwatch.store.facts import (
     CallbackFacts,
     ChordFacts,
@@ -169,9 +169,11 @@ def _own_facts(stored: StoredChord, names: Names) -> ChordFacts:
         errbacks=[(unpack_id(i) if i else None, names.get(name)) for i, name in told.get(b"e") or ()],
         root_id=unpack_id(told[b"r"]) if b"r" in told else None,
         parent_id=unpack_id(told[b"p"]) if b"p" in told else None,
+        carrier_id=unpack_id(told[b"w"]) if b"w" in told else None,
         applied=told.get(b"A", 0),
         dispatch_error=(int(error[0]), text(error[1])) if error else None,
         signature=told.get(b"s"),
+        trace=unpack_trace(told.get(b"t", b"")),
         detail_dropped=bool(stored.flags & _DROPPED),
         others=others,
     )

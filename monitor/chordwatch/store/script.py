@@ -36,6 +36,12 @@ def beat_script() -> str:
     return _source("beat")
 
 
+@cache
+def judge_script() -> str:
+    """Return the script that keeps a judgement."""
+    return _with_constants(_source("judge"))
+
+
 def _parts(names: tuple[str, ...]) -> str:
     return "\n".join(f"do local part = function(...)\n{_source(name)}end part(lib) end" for name in names)
 

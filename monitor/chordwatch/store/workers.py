@@ -7,22 +7,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from chordwatch.recording.records import Heartbeat
+from chordwatch.recording.records import MAX_IDS, Heartbeat
+from chordwatch.store.connections import NODE_LENGTH
 from chordwatch.store.protocol import WorkerRecord
 
 #: Seconds after its last heartbeat for which a worker is remembered.
 REMEMBERED_SECONDS = 3600
-_MAX_IDS, _NAME_LENGTH = 1000, 200
+_QUEUE_LENGTH = 200
 
 
 def bounded(heartbeat: Heartbeat) -> Heartbeat:
     """Return the heartbeat without what would fill the store."""
     return replace(
         heartbeat,
-        node=heartbeat.node[:_NAME_LENGTH],
-        queues=tuple(queue[:_NAME_LENGTH] for queue in heartbeat.queues[:_MAX_IDS]),
-        active=heartbeat.active[:_MAX_IDS],
-        reserved=heartbeat.reserved[:_MAX_IDS],
+        node=heartbeat.node[:NODE_LENGTH],
+        queues=tuple(queue[:_QUEUE_LENGTH] for queue in heartbeat.queues[:MAX_IDS]),
+        active=heartbeat.active[:MAX_IDS],
+        reserved=heartbeat.reserved[:MAX_IDS],
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from chordwatch.evidence.facts import ChordEvidence, Message, Part, Place, TaskMeta
+from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Message, Part, Place, TaskMeta
 from chordwatch.model import (
     FINISHED,
     Callback,
@@ -48,7 +48,13 @@ def assemble(evidence: ChordEvidence) -> Sighting:
     counted = {**dict.fromkeys(known), **parts} if complete else parts
     outstanding = () if state in FINISHED else (task_id for task_id in known if task_id not in counted)
     places = {task_id: place_of(task_id, evidence) for task_id in outstanding}
-    if callback.task_id and callback_place:
+    due = complete or (keys.total is not None and keys.counted >= keys.total)
+    if (
+        callback.task_id
+        and callback_place
+        and state not in FINISHED
+        and (callback_place.kind in _SEEN or due)
+    ):
         places[callback.task_id] = callback_place
     header = tuple(_header(evidence, known, counted, places))
     finished = [task.finished_at for task in header if task.finished_at]
@@ -78,7 +84,8 @@ def assemble(evidence: ChordEvidence) -> Sighting:
 def find_body(evidence: ChordEvidence) -> Body | None:
     """Return the callback as any message of the chord embeds it, else as the store knows it."""
     bodies = (*(m.body for m in evidence.messages), *(part.body for part in evidence.carried.values()))
-    return next((body for body in bodies if body), evidence.body)
+    polled = evidence.keys.unlock.body if evidence.keys.unlock else None
+    return next((body for body in bodies if body), polled or evidence.body)
 
 
 def place_of(task_id: str, evidence: ChordEvidence) -> Place:
@@ -86,6 +93,18 @@ def place_of(task_id: str, evidence: ChordEvidence) -> Place:
     part = evidence.carried.get(task_id)
     carrier = part.carrier_id if part else task_id
     message, held = evidence.waiting.get(carrier), evidence.held.get(carrier)
+    carrier_id = part.carrier_id if part else None
+    behind = None
+    if message:
+        behind = Place(
+            kind="unacked" if message.unacked else "queue",
+            name=message.queue,
+            since=message.delivered_at,
+            eta=message.eta,
+            attempt=message.attempt,
+            redelivered=message.redelivered,
+            carrier_id=carrier_id,
+        )
     if held:
         task = held.task
         return Place(
@@ -93,16 +112,14 @@ def place_of(task_id: str, evidence: ChordEvidence) -> Place:
             name=held.hostname,
             since=task.started_at,
             eta=task.eta,
-            attempt=message.attempt if message else None,
+            attempt=behind.attempt if behind else None,
+            redelivered=behind is not None and behind.redelivered,
+            delivered_at=behind.since if behind else None,
+            carrier_id=carrier_id,
+            message=behind,
         )
-    if message:
-        return Place(
-            kind="unacked" if message.unacked else "queue",
-            name=message.queue,
-            since=message.delivered_at,
-            eta=message.eta,
-            attempt=message.attempt,
-        )
+    if behind:
+        return behind
     return Place(kind="nowhere" if evidence.everywhere else "unknown")
 
 
@@ -120,7 +137,16 @@ def _known_tasks(evidence: ChordEvidence, body: Body | None) -> dict[str, _Known
     for task_id, task in known.items():
         held, meta = evidence.held.get(task_id), evidence.metas.get(task_id)
         task.name = task.name or (held.task.name if held else None) or (meta.name if meta else None)
+    _place_the_last(known, evidence.keys)
     return known
+
+
+def _place_the_last(known: Mapping[str, _Known], keys: ChordKeys) -> None:
+    """Give the only task of a flat header without an index the only index without a task."""
+    loose = [task for task in known.values() if task.index is None]
+    if len(loose) == 1 and keys.size == len(known) and not keys.added and not keys.members:
+        unseen = set(range(keys.size)) - {task.index for task in known.values()}
+        loose[0].index = unseen.pop() if len(unseen) == 1 else None
 
 
 def _signs(evidence: ChordEvidence) -> Iterator[tuple[str, int | None, str | None]]:
@@ -133,6 +159,7 @@ def _signs(evidence: ChordEvidence) -> Iterator[tuple[str, int | None, str | Non
     for embedded in evidence.carried.values():
         yield embedded.task_id, embedded.index, embedded.name
     yield from evidence.header
+    yield from ((task_id, index, None) for index, task_id in enumerate(evidence.keys.header))
     for task_id in evidence.keys.members:
         yield task_id, None, None  # in a complex header the index restarts in every inner group
     if evidence.launch and not evidence.keys.members:
@@ -197,7 +224,7 @@ def _callback(evidence: ChordEvidence, body: Body | None) -> tuple[Callback, Pla
         started_at=place.since if place.kind == "active" else None,
         finished_at=meta.finished_at if meta else None,
         error=meta.error if meta else None,
-    ), place if place.kind in _SEEN else None
+    ), place
 
 
 def _callback_meta(evidence: ChordEvidence, body: Body | None) -> TaskMeta | None:

@@ -14,6 +14,9 @@ from collections.abc import Iterable, Mapping
 from chordwatch.evidence.facts import TaskMeta
 
 _DEPENDENCY = re.compile(r"^ChordError: Dependency (\S+) raised ")
+_NOT_RUN = "ChordError: "
+#: So many failed results without a group are kept at the most.
+MAX_STRAYS = 1000
 #: Chains of parents are followed so far; a hostile one could be a ring.
 _MAX_STEPS = 1000
 
@@ -62,3 +65,17 @@ def quoted_id(meta: TaskMeta) -> str | None:
     """Return the header task id that a ChordError quotes."""
     quoted = _DEPENDENCY.match(meta.error or "")
     return quoted[1] if quoted else None
+
+
+def strays(metas: Iterable[TaskMeta]) -> tuple[TaskMeta, ...]:
+    """Return the newest failed results that name no group and may be a chord's, the oldest first.
+
+    Celery stores without its group a task that the worker does not know, and a callback that it never sent.
+    """
+    found = [meta for meta in metas if meta.group_id is None and meta.finished_at and _is_stray(meta)]
+    return tuple(sorted(found, key=lambda meta: meta.finished_at or 0.0)[-MAX_STRAYS:])
+
+
+def _is_stray(meta: TaskMeta) -> bool:
+    not_run = (meta.error or "").startswith(_NOT_RUN)
+    return meta.state == "failed" and (meta.error_type == "NotRegistered" or not_run)

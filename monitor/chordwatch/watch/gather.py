@@ -6,33 +6,40 @@ Runs in a reading process. Keeps connections and the cursors of scans that go on
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from celery import Celery
 
-from chordwatch.evidence.backend import GROUPLESS_CALLBACKS, BackendReader
-from chordwatch.evidence.broker import BrokerReader
+from chordwatch.evidence.backend import GROUPLESS_CALLBACKS
 from chordwatch.evidence.budget import Budget, Gaps
-from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, Message, TaskMeta
+from chordwatch.evidence.facts import ChordEvidence, ChordKeys, Consumers, Message, Server, TaskMeta
+from chordwatch.evidence.readers import Backend, Broker, backend_reader, broker_reader
 from chordwatch.evidence.workers import TIMEOUT, WorkerReader
 from chordwatch.model import FINISHED, Chord, HeaderTask, MissingPart
 from chordwatch.recording.signatures import Body
 from chordwatch.store.protocol import RecordedChord
 from chordwatch.watch import family
 from chordwatch.watch.assemble import find_body
+from chordwatch.watch.servers import ServerMemory
 from chordwatch.watch.survey import ConsumerMemory, Survey, survey
+from chordwatch.watch.unpeeked import look_into, waiting_of
 
 #: So many results, saved groups, and chords not yet read are kept from look to look at the most.
 _MAX_KEPT = 200_000
+#: The stored results of so many tasks that were not located are read in one look, and so many between two glances at
+#: the clock.
+MAX_RESULTS, _AT_ONCE = 20_000, 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """What one look has read of broker and workers, and what it may still spend.
 
-    `running` are the stored results of tasks that workers run, by group id.
+    `running` are the stored results of tasks that workers run, by group id; `strangers` the ids of tasks at workers of
+    which nobody can say whether they belong to a chord. `broker` and `backend`: what their INFO says.
     """
 
     budget: Budget
@@ -40,6 +47,9 @@ class Round:
     survey: Survey
     running: Mapping[str, Mapping[str, TaskMeta]]
     taken_at: float
+    strangers: frozenset[str] = frozenset()
+    broker: Server = field(default_factory=Server)
+    backend: Server = field(default_factory=Server)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +66,11 @@ class Gatherer:
     def __init__(self, app: Celery, seconds: float, ask_workers_every: float) -> None:
         self._app = app
         self._seconds = seconds
-        self.backend = BackendReader(app)
-        self._broker: BrokerReader | None = None
+        self.backend: Backend = backend_reader(app)
+        self._broker: Broker | None = None
         self._workers = WorkerReader(app, ask_workers_every)
         self._memory = ConsumerMemory()
+        self._servers = ServerMemory()
         self._chord_cursor = 0
         self._chord_ids: set[str] = set()
         self._group_ids: set[str] = set()
@@ -72,13 +83,26 @@ class Gatherer:
             self._broker.close()
             self._broker = None
 
-    def begin(self, *, scan: bool = False) -> Round:
-        """Read broker and workers; meanwhile, with `scan`, meet the group ids in the backend."""
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Ask the workers in each look of this block, however short ago they were asked."""
+        with self._workers.always():
+            yield
+
+    def rate_limits(self, this: Round) -> Mapping[str, str] | None:
+        """Return the rate limits of the workers' tasks by name; None where nobody could be asked."""
+        return self._workers.rate_limits(this.gaps)
+
+    def begin(self, *, scan: bool = False, ask: bool = True) -> Round:
+        """Read broker and workers; meanwhile, with `scan`, meet the group ids in the backend.
+
+        The workers are asked only where `ask` says that there is something to learn from them.
+        """
         budget, gaps, now = Budget(self._seconds), Gaps(), time.time()
         self.backend.ping()
         broker = self._connected_broker(gaps)
         with ThreadPoolExecutor(1, "chordwatch-workers") as pool:
-            asking = pool.submit(self._workers.ask, gaps)
+            asking = pool.submit(self._workers.ask, gaps, needed=ask)
             if scan:
                 self._scan_chords(budget.share(0.5), gaps)
             waited = time.monotonic()
@@ -86,14 +110,26 @@ class Gatherer:
             # A broker that does not let itself be asked is no reason to read less of the backend.
             budget.extend(max(0.0, time.monotonic() - waited - TIMEOUT))
         missing = self._memory.update(workers, asked_at) if asked_at else {}
-        consumers = Consumers(asked_at=asked_at, workers=workers, missing_since=missing)
+        silent = self._memory.silent(workers, asked_at) if asked_at else frozenset()
+        consumers = Consumers(asked_at=asked_at, workers=workers, missing_since=missing, silent=silent)
         # Without a scan there is one chord to read afterwards, and its messages are the larger part.
         seen = survey(broker, consumers, budget.share(0.6 if scan else 0.9), gaps, begun_at=now)
         unasked = self._memory.unasked(seen.queues, asked_at, now)
-        seen.consumers = replace(consumers, unasked=unasked)
+        seen.consumers = replace(seen.consumers, unasked=unasked)
+        self.backend.told(seen.unlocks, gaps)
         if GROUPLESS_CALLBACKS:
             self._adopt(seen, gaps)
-        return Round(budget=budget, gaps=gaps, survey=seen, running=self._running(seen, gaps), taken_at=now)
+        running, strangers = self._running(seen, gaps)
+        return Round(
+            budget=budget,
+            gaps=gaps,
+            survey=seen,
+            running=running,
+            taken_at=now,
+            strangers=strangers,
+            broker=self._servers.update("broker", broker.info(gaps) if broker else Server(), now),
+            backend=self._servers.update("backend", self.backend.info(gaps), now),
+        )
 
     def met(self, this: Round) -> set[str]:
         """Return the group ids that backend, messages and callbacks of this look name."""
@@ -107,14 +143,21 @@ class Gatherer:
         With `finished` also of those without any key left, for which all stored results are looked through.
         """
         recorded = recorded or {}
+        self._look_into(recorded.values(), this)
         named = self._named(this) | {id_ for id_, known in recorded.items() if known.chord.state == "open"}
         over = {id_ for id_, known in recorded.items() if known.chord.state in FINISHED}
-        keys = self.backend.read_chords((self._chord_ids | named) - over, this.budget, this.gaps)
+        oldest_first = [id_ for id_ in recorded if id_ in named]
+        wanted = dict.fromkeys([*oldest_first, *(self._chord_ids | named)])
+        keys = self.backend.read_chords((id_ for id_ in wanted if id_ not in over), this.budget, this.gaps)
         keys = self._without_leftovers(keys, named, this)
-        unread = self._chord_ids if this.gaps.partial and len(self._chord_ids) < _MAX_KEPT else set()
-        self._chord_ids = unread | keys.keys()
-        dispatched = any(chord.claim == "done" for id_, chord in keys.items() if id_ not in recorded)
-        results = self._results(this, wanted=finished or dispatched)
+        unread = self._chord_ids & this.gaps.unread
+        self._chord_ids = keys.keys() | (unread if len(unread) < _MAX_KEPT else set())
+        asking = any(
+            chord.claim == "done" or self._unnamed(chord, this)
+            for id_, chord in keys.items()
+            if id_ not in recorded
+        )
+        results = self._results(this, wanted=finished or asking)
         bodies = {id_ for chord_id in named if (body := this.survey.body_of(chord_id)) for id_ in body.ids}
         # The size goes when the callback is sent: only then can that have a result.
         bodies |= _callback_ids(recorded[id_] for id_ in recorded.keys() - over if not _sized(keys.get(id_)))
@@ -122,7 +165,7 @@ class Gatherer:
         ids = dict.fromkeys((*keys, *(named - over), *(results.callbacks if finished else ())))
         return [
             self._evidence(
-                keys.get(chord_id) or ChordKeys(chord_id=chord_id),
+                keys.get(chord_id) or self._without_keys(chord_id, this),
                 {},
                 known,
                 results,
@@ -132,19 +175,33 @@ class Gatherer:
             for chord_id in ids
         ]
 
+    def results(self, task_ids: Sequence[str], this: Round) -> dict[str, TaskMeta]:
+        """Return the stored results of as many of these tasks, the first ones, as there is time for."""
+        found: dict[str, TaskMeta] = {}
+        for start in range(0, len(task_ids), _AT_ONCE):
+            # However little time there is, a look gets on with some.
+            if start >= MAX_RESULTS or (start and this.budget.spent):
+                this.gaps.note("Not all results of tasks that were not located could be read in time.")
+                break
+            found |= self.backend.read_metas(task_ids[start : start + _AT_ONCE], this.gaps)
+        return found
+
     def one_chord(
         self, chord_id: str, this: Round, recorded: RecordedChord | None = None
     ) -> ChordEvidence | None:
         """Return all that can be learned of one chord; None when there is no sign that it is one."""
+        self._look_into([recorded] if recorded else [], this)
         keys = self.backend.read_chords([chord_id], this.budget, this.gaps).get(chord_id)
-        # Without a size the chord is over, or never had one: its callback may have a result.
-        results = self._results(this, wanted=recorded is None and not _sized(keys))
+        # Without a size the chord is over, or never had one: its callback may have a result. A part that nobody
+        # names may have one too.
+        unnamed = not _sized(keys) or self._unnamed(keys, this)
+        results = self._results(this, wanted=recorded is None and unnamed)
         body = this.survey.body_of(chord_id)
         if recorded is None and keys is None and body is None and chord_id not in results.callbacks:
             callers = this.survey.callers()
             if not self._calling({chord_id: callers[chord_id]} if chord_id in callers else {}, this):
                 return None
-        keys = keys or ChordKeys(chord_id=chord_id)
+        keys = keys or self._without_keys(chord_id, this)
         ids = {part.task_id for part in keys.parts} | {*keys.members, *this.survey.carried.get(chord_id, {})}
         ids |= {message.task_id for message in this.survey.messages.get(chord_id, ())}
         ids |= set(body.ids) if body else set()
@@ -154,16 +211,38 @@ class Gatherer:
         evidence = self._evidence(keys, metas, metas, results, this, recorded=recorded)
         return evidence if recorded and recorded.chord.header else self._with_launch(evidence, this)
 
+    def _unnamed(self, keys: ChordKeys | None, this: Round) -> bool:
+        """Whether the chord waits for parts of which neither its keys nor messages tell the ids."""
+        if keys is None or keys.total is None or keys.members or keys.header:
+            return False
+        carried = this.survey.carried.get(keys.chord_id, {})
+        waiting = {message.task_id for message in this.survey.messages.get(keys.chord_id, ())}
+        return keys.counted + len(waiting | carried.keys()) < keys.total
+
+    def _without_keys(self, chord_id: str, this: Round) -> ChordKeys:
+        """Return what the backend says of a chord of which it told nothing: nothing, where it was not asked in time."""
+        if chord_id in this.gaps.unread:
+            return ChordKeys(chord_id=chord_id, counting="unread")
+        return self.backend.absent(chord_id)
+
+    def strays(self) -> tuple[TaskMeta, ...]:
+        """Return the failed results that were met, name no group, and may be a chord's; the newest, oldest first."""
+        return family.strays(self._metas.values())
+
     def _named(self, this: Round) -> set[str]:
         calling = self._calling(this.survey.callers(), this)
-        return {*this.survey.carried, *this.survey.embedding(), *calling}
+        return {*this.survey.carried, *this.survey.embedding(), *this.survey.unlocks, *calling}
 
-    def _connected_broker(self, gaps: Gaps) -> BrokerReader | None:
-        if not BrokerReader.can_read(self._app):
-            gaps.note("The broker is not Redis, so its queues were not read.")
-            return None
-        self._broker = self._broker or BrokerReader(self._app)
+    def _connected_broker(self, gaps: Gaps) -> Broker | None:
+        self._broker = self._broker or broker_reader(self._app)
+        if self._broker is None:
+            gaps.note("The broker is neither Redis nor RabbitMQ, so its queues were not read.")
         return self._broker
+
+    def _look_into(self, recorded: Iterable[RecordedChord], this: Round) -> None:
+        """Look at the queues that only records name, where the broker does not list its own."""
+        if self._broker and not self._broker.peeks:
+            look_into(this.survey, self._broker, [known.chord for known in recorded])
 
     def _adopt(self, seen: Survey, gaps: Gaps) -> None:
         """Give waiting callbacks without a group id that of their parent, the header task that finished last."""
@@ -187,10 +266,12 @@ class Gatherer:
             if (parent := parents.get(message.parent_id or "")) and parent.group_id == chord_id
         }
 
-    def _running(self, seen: Survey, gaps: Gaps) -> Mapping[str, Mapping[str, TaskMeta]]:
-        """Return what `task_track_started` stored of running tasks: a worker does not tell their group."""
-        active = {task_id for task_id, place in seen.held.items() if place.task.kind == "active"}
-        return family.by_group(self.backend.read_metas(active - seen.waiting.keys(), gaps).values())
+    def _running(
+        self, seen: Survey, gaps: Gaps
+    ) -> tuple[Mapping[str, Mapping[str, TaskMeta]], frozenset[str]]:
+        """Return what `task_track_started` stored of tasks at workers, by group id, and the ids of the other ones."""
+        metas = self.backend.read_metas(seen.carriers, gaps)
+        return family.by_group(metas.values()), seen.carriers - metas.keys()
 
     def _scan_chords(self, budget: Budget, gaps: Gaps) -> None:
         if not self._chord_cursor:
@@ -256,7 +337,7 @@ class Gatherer:
                 **this.running.get(keys.chord_id, {}),
                 **metas,
             },
-            waiting=this.survey.waiting,
+            waiting=waiting_of(recorded.chord, this.survey) if recorded else this.survey.waiting,
             held=this.survey.held,
             header=_header_of(recorded.chord) if recorded else (),
             body=_body_of(recorded.chord) if recorded else None,

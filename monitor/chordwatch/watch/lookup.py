@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from chordwatch.evidence.backend import GROUPLESS_CALLBACKS, BackendReader
+from chordwatch.evidence.backend import GROUPLESS_CALLBACKS
 from chordwatch.evidence.budget import Budget, Gaps
+from chordwatch.evidence.readers import Backend
 from chordwatch.watch import family
 from chordwatch.watch.survey import Survey
 
 
-def find_chord_id(wanted: str, backend: BackendReader, survey: Survey, budget: Budget, gaps: Gaps) -> str:
+def find_chord_id(wanted: str, backend: Backend, survey: Survey, budget: Budget, gaps: Gaps) -> str:
     """Return the group id that `wanted` leads to; cheap and certain signs first. It may be a plain group's."""
     return (
         _in_messages(wanted, survey)
@@ -30,15 +31,19 @@ def _in_messages(wanted: str, survey: Survey) -> str | None:
     for chord_id, parts in survey.carried.items():
         if wanted in parts:
             return chord_id
+    for chord_id, unlock in survey.unlocks.items():
+        body = unlock.body.ids if unlock.body else ()
+        if wanted in (chord_id, unlock.task_id) or wanted in unlock.header or wanted in body:
+            return chord_id
     message = survey.waiting.get(wanted)
     return message.group_id if message else None
 
 
-def _in_keys(wanted: str, backend: BackendReader, budget: Budget, gaps: Gaps) -> str | None:
+def _in_keys(wanted: str, backend: Backend, budget: Budget, gaps: Gaps) -> str | None:
     return wanted if backend.read_chords([wanted], budget, gaps) else None
 
 
-def _in_results(wanted: str, backend: BackendReader, gaps: Gaps) -> str | None:
+def _in_results(wanted: str, backend: Backend, gaps: Gaps) -> str | None:
     """Follow a stored result: its own group, its parent's when it is a callback, a failed part's."""
     metas = backend.read_metas([wanted], gaps)
     meta = metas.get(wanted)
@@ -49,14 +54,14 @@ def _in_results(wanted: str, backend: BackendReader, gaps: Gaps) -> str | None:
     return family.chord_called_by(meta, metas, groupless=GROUPLESS_CALLBACKS) or meta.group_id
 
 
-def _in_parts(wanted: str, backend: BackendReader, budget: Budget, gaps: Gaps) -> str | None:
+def _in_parts(wanted: str, backend: Backend, budget: Budget, gaps: Gaps) -> str | None:
     """Search the counted parts of all chords: tasks with `ignore_result` leave no other sign."""
     cursor = 0
     while not budget.spent:
         met = backend.scan_chords(cursor, budget.share(0.2))
         cursor = met.cursor
         for chord_id, keys in backend.read_chords(met.chord_ids, budget, gaps).items():
-            if any(part.task_id == wanted for part in keys.parts) or wanted in keys.members:
+            if any(part.task_id == wanted for part in keys.parts) or wanted in (*keys.members, *keys.header):
                 return chord_id
         if not cursor:
             return None

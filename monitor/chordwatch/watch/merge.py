@@ -151,6 +151,9 @@ def _header(ours: Chord, theirs: Chord, callback: Callback, tally: _Tally) -> It
 def _task(ours: _Task, theirs: _Task, **more: Any) -> _Task:
     """Return a task with the furthest state, and `more`; what it ran as is the record's where that has it."""
     state = _furthest(ours, theirs)
+    if state == ours.state == "succeeded" and ours.finished_at and ours.name and ours.worker:
+        same = all(getattr(ours, name) == value for name, value in more.items())
+        return ours if same else replace(ours, **more)  # nearly all tasks of large lists
     ended = state in _FINAL
     return replace(
         ours,
@@ -227,10 +230,14 @@ def _places(chord: Chord, xray: Sighting) -> dict[str, Place]:
     """Return the places of what is still waited for, the callback's under the id that it now has."""
     if chord.state in FINISHED:
         return {}
+    missing = {gap.task_id for gap in chord.missing}
     # A part that succeeded is about to be counted; its message was met before that.
     done = {task.task_id for task in chord.header if task.state == "succeeded"}
-    missing = {gap.task_id for gap in chord.missing} - done
-    places = {task_id: place for task_id, place in xray.places.items() if task_id in missing}
+    places = {
+        task_id: place
+        for task_id, place in xray.places.items()
+        if task_id in missing and (task_id not in done or place.kind == "nowhere")
+    }
     place = xray.places.get(xray.chord.callback.task_id or "")
     if place and chord.callback.task_id and chord.callback.state not in _FINAL:
         places[chord.callback.task_id] = place

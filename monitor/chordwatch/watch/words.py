@@ -8,8 +8,10 @@ shortcodes, icons and links after backslashes are gone), nor as rich markup: sho
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
+from chordwatch.diagnosis.causes import REMARKS
 from chordwatch.evidence.facts import Place, PlaceKind
 from chordwatch.model import FINISHED, OUTCOMES, Chord, Verdict
 from chordwatch.text import plain
@@ -48,6 +50,40 @@ def duration(seconds: float | None) -> str:
     return f"{large} {small} {unit}" if small else large
 
 
+def span(seconds: float) -> str:
+    """Return a span of time: to a hundredth of a second below a minute, since tasks are short."""
+    return f"{max(0.0, seconds):.2f} s" if seconds < 60 else duration(seconds)  # noqa: PLR2004  # as above
+
+
+def moment(at: float | None) -> str:
+    """Return a time in this machine's zone."""
+    if at is None:
+        return "not known"
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def place_words(place: Place | None, at: Callable[[float], str] = moment) -> str:
+    """Return where a task is; `at` says a time."""
+    if place is None:
+        return ""
+    name = plain(place.name or "")
+    until = f" until {at(place.eta)}" if place.eta else ""
+    return {
+        "queue": f"in queue {name}",
+        "unacked": f"delivered from {name}, not acknowledged",
+        "active": f"running on {name}",
+        "reserved": f"received by {name}, not started",
+        "scheduled": f"held back by {name}{until}",
+        "nowhere": "nowhere: in no queue, not unacknowledged, at no worker that answered",
+        "unknown": "not known: not all places could be read",
+    }[place.kind]
+
+
+def short_place(place: Place) -> str:
+    """Return where a task is in as few words as there are, without times."""
+    return _PLACES[place.kind][0].format(name=plain(place.name or UNKNOWN, PLACE_LENGTH))
+
+
 def progress_of(chord: Chord) -> str:
     """Return `3 of 8`, `3 of ?` while the size is not known, and `8` alone for a finished header."""
     if chord.size is None and chord.state in FINISHED:
@@ -56,14 +92,15 @@ def progress_of(chord: Chord) -> str:
 
 
 def cause_of(chord: Chord) -> str:
-    """Return the first verdict in words, with the second where the evidence cannot decide between them."""
+    """Return the first verdict in words, with the second where the evidence is certain of neither."""
     if not chord.verdicts:
         return ""
     first, *others = chord.verdicts
     if first.certain:
         return plain(first.summary, SENTENCE_LENGTH)
-    second = [other for other in others if not other.certain and other.outcome == first.outcome][:1]
-    return "; or: ".join(_clause(verdict) for verdict in (first, *second)) + " (not certain)"
+    second = next((other for other in others if not other.certain and other.outcome == first.outcome), None)
+    also = _also(chord, first, second) if second else ""
+    return f"{_clause(first)}{also} (not certain)"
 
 
 def severity(chord: Chord) -> int:
@@ -110,13 +147,48 @@ def waits_for(sighting: Sighting, *, now: float, running_first: bool = False) ->
 
 def why(sighting: Sighting, *, now: float) -> str:
     """Return the cause in words; without a verdict, what an open chord waits for."""
-    chord = sighting.chord
-    cause, lost = cause_of(chord), unlocated(sighting)
-    if chord.state in FINISHED:
-        return cause
-    if not cause:
-        return f"waits for: {waits_for(sighting, now=now)}"
-    return f"{cause} And {lost:,} more not located." if lost else cause
+    if sighting.chord.state in FINISHED or sighting.chord.verdicts:
+        return explained(sighting)
+    return f"waits for: {waits_for(sighting, now=now)}"
+
+
+def explained(sighting: Sighting) -> str:
+    """Return the cause in words, and how many parts were found nowhere that it does not explain; "" without one."""
+    cause, lost = cause_of(sighting.chord), _unexplained(sighting)
+    return f"{cause.removesuffix('.')}. And {lost:,} more not located." if cause and lost else cause
+
+
+def _unexplained(sighting: Sighting) -> int:
+    """Return how many of the unlocated parts no verdict speaks of."""
+    chord, places = sighting.chord, sighting.places
+    named = {task_id for verdict in chord.verdicts for task_id in verdict.tasks}
+    nowhere = {
+        part.task_id
+        for part in chord.missing
+        if part.task_id
+        and (part.task_id not in places or places[part.task_id].kind in {"nowhere", "unknown"})
+    }
+    nameless = sum(part.task_id is None for part in chord.missing)
+    # Of unknown size, those that were never seen may be counted already.
+    told = chord.size is None or any(
+        not (_parts(chord, verdict) or verdict.cause in REMARKS) for verdict in chord.verdicts
+    )
+    return max(0, unlocated(sighting) - len(nowhere & named) - (nameless if told else 0))
+
+
+def _parts(chord: Chord, verdict: Verdict) -> set[str]:
+    """Return the header tasks that a verdict names; without one it speaks of those whose ids nobody knows, or all."""
+    return {task_id for task_id in verdict.tasks if task_id != chord.callback.task_id}
+
+
+def _also(chord: Chord, first: Verdict, second: Verdict) -> str:
+    """Say the second verdict after the first: another cause for the same parts, or the cause for others."""
+    parts, others, clause = _parts(chord, first), _parts(chord, second), _clause(second)
+    if (parts or others) and not parts & others:
+        return f"; and: {clause}"
+    beginning, colon, reason = clause.partition(": ")
+    repeats = colon and _clause(first).startswith(beginning + colon)
+    return f"; or {reason}" if repeats else f"; or: {clause}"
 
 
 def _clause(verdict: Verdict) -> str:

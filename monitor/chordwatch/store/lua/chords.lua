@@ -46,6 +46,14 @@ local function merge_errbacks(c, facts, told)
   end
 end
 
+-- Of several traces the first stays, but one that names a parent goes before one that names none.
+local function merge_trace(facts, told)
+  if #told ~= TRACE_LENGTH then return end
+  if not facts.t or string.sub(facts.t, 17, 24) == NO_PARENT and string.sub(told, 17, 24) ~= NO_PARENT then
+    facts.t = told
+  end
+end
+
 local function merge_facts(c, told)
   local facts = cold(c)
   if told.c then merge_callback(c, facts, told.c) end
@@ -53,6 +61,8 @@ local function merge_facts(c, told)
   if told.n then c.size = math.max(c.size, math.min(told.n, 1e9) + 1) end
   if told.r then facts.r = facts.r or packed(told.r) end
   if told.p then facts.p = facts.p or packed(told.p) end
+  if told.w then facts.w = facts.w or packed(told.w) end
+  if told.t then merge_trace(facts, told.t) end
   if told.s and c.state <= OPEN then facts.s = facts.s or told.s end
   if told.x and (not facts.x or ms(told.x[1]) < facts.x[1]) then facts.x = {ms(told.x[1]), cut(told.x[2] or '')} end
   if told.a then facts.A = (facts.A or 0) + 1 end

@@ -51,7 +51,7 @@ DAY = 86400000
 
 -- counts.lua
 MAX_CALLBACKS = 200
-MAX_NAMES = 1000
+MAX_PAIRS = 1000
 PUBLISHED_EVENT = 8
 STARTED_EVENT = 9
 
@@ -65,6 +65,9 @@ MAX_TIME = 4294967295
 NODE = -1
 MAX_CALLBACK_TASKS = 64
 MAX_ERRBACKS = 64
+-- A trace as records.py packs it: trace id, the parent's span id (zeros: none), when it began, flags.
+TRACE_LENGTH = 33
+NO_PARENT = '\0\0\0\0\0\0\0\0'
 NO_UUID = '^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$'
 
 -- index.lua
@@ -91,4 +94,11 @@ MAX_SIGHTINGS = 20
 
 -- sweep.lua
 SAMPLED_PAGES = 8
+-- An exemplar's labels have at most 128 characters: with a trace id, 80 are left for the chord's.
+MAX_EXEMPLAR_ID = 81
 EVICTIONS = 50
+
+-- judge.lua
+-- A judgement that is older than the kept one by less than so many seconds comes late.
+LATE = 60
+MAX_DROPPED = 50

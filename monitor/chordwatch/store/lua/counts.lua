@@ -3,27 +3,31 @@
 
 local lib = ...
 local cold, dropped, floor, read = lib.cold, lib.dropped, lib.floor, lib.read
-local shared, text_of = lib.shared, lib.text_of
+local shared, text_of, touched = lib.shared, lib.text_of, lib.touched
 
 local EVENTS = {[1] = 'succeeded', [2] = 'failed', [3] = 'retried', [4] = 'revoked', [5] = 'rejected'}
 EVENTS[PUBLISHED_EVENT], EVENTS[STARTED_EVENT] = 'published', 'started'
 local events, counts = {}, {}
-local known_names = {}
+local known_names, capped = {}, {}
 
 local function count(amount, ...)
   local field = cmsgpack.pack({...})
   counts[field] = (counts[field] or 0) + amount
 end
 
--- Return the text, or `other` when there are more names than label values may be.
-local function limited(set_name, limit, text)
-  if not text then return 'unknown' end
-  local key = set_name .. text
+-- Return the text, or `other` where it is not in its set and that has as many members as there may be label values.
+-- What was in once stays, so a name never changes what it is counted under.
+local function limited(set_name, limit, member, text, label)
+  local key = set_name .. member
   local known = known_names[key]
   if not known then
     known = text
-    if read('SISMEMBER', set_name, text) == 0 then
-      if read('SCARD', set_name) < limit then shared('SADD', set_name, text) else known = 'other' end
+    if read('SISMEMBER', set_name, member) == 0 then
+      if read('SCARD', set_name) < limit then
+        shared('SADD', set_name, member)
+      else
+        known, capped[label] = 'other', true
+      end
     end
     known_names[key] = known
   end
@@ -31,7 +35,13 @@ local function limited(set_name, limit, text)
 end
 
 local function callback_label(c)
-  return limited('callbacks', MAX_CALLBACKS, text_of(c.segment, c.label))
+  local text = text_of(c.segment, c.label)
+  return text and limited('callbacks', MAX_CALLBACKS, text, text, 'callback') or 'unknown'
+end
+
+local function task_label(c, callback, name)
+  local text = text_of(c.segment, name)
+  return text and limited('pairs', MAX_PAIRS, callback .. '\0' .. text, text, 'name') or 'unknown'
 end
 
 -- Note an event of a task: `role` 0 or 1, `name` a number, `event` one of EVENTS. Cheap: numbers only.
@@ -59,11 +69,10 @@ local function count_code(c, callback, code, amount)
   if role == 1 then
     count(amount, 'c', callback, EVENTS[event])
   else
-    count(amount, 'h', callback, limited('names', MAX_NAMES, text_of(c.segment, name)), EVENTS[event])
+    count(amount, 'h', callback, task_label(c, callback, name), EVENTS[event])
   end
   if event == RETRYING then
-    local label = limited('names', MAX_NAMES, text_of(c.segment, name))
-    count(amount, 'r', callback, label, role == 1 and 'callback' or 'header')
+    count(amount, 'r', callback, task_label(c, callback, name), role == 1 and 'callback' or 'header')
   end
 end
 
@@ -98,6 +107,9 @@ local function save_counts()
     end
   end
   for reason, amount in pairs(dropped) do count(amount, 'x', reason) end
+  for label in pairs(capped) do count(1, 'l', label) end
+  -- The names live on as long as what is counted under them.
+  if next(counts) then touched.callbacks, touched.pairs = true, true end
   for field, amount in pairs(counts) do shared('HINCRBY', 'k', field, string.format('%d', amount)) end
 end
 

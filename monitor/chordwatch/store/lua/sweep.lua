@@ -11,14 +11,27 @@ local count_waiting, page_of, work_out = lib.count_waiting, lib.page_of, lib.wor
 local forget_vanished, remove_chord = lib.forget_vanished, lib.remove_chord
 local seconds, write_chord, delete_segment = lib.seconds, lib.write_chord, lib.delete_segment
 
--- Observe a span of milliseconds; a negative one counts as 0, because clocks differ.
-local function observe(histogram, callback, span)
-  local bounds = cmsgpack.unpack(ARGV[5])
+-- Remember the chord as the latest one of its bucket, beside the bucket's count, if its trace is one that is exported.
+local function keep_exemplar(c, span, ...)
+  local trace = cold(c).t
+  if not trace or string.byte(trace, TRACE_LENGTH) % 2 == 0 or #c.gid > MAX_EXEMPLAR_ID then return end
+  shared('HSET', 'k', cmsgpack.pack({'g', ...}), cmsgpack.pack({c.gid, string.sub(trace, 1, 16), floor(span), now}))
+end
+
+-- Observe a span of milliseconds; a negative one counts as 0, because clocks differ. It is counted under its upper
+-- bound, not under a bucket's number: who reads, or writes later, may have other bounds.
+local function observe(c, histogram, callback, span)
+  local upper = math.huge
   span = math.max(span, 0)
-  local bucket = 0
-  while bounds[bucket + 1] and span > bounds[bucket + 1] * 1000 do bucket = bucket + 1 end
-  count(1, 'b', histogram, callback, bucket)
+  for _, bound in ipairs(cmsgpack.unpack(ARGV[5])) do
+    if span <= bound * 1000 then
+      upper = bound
+      break
+    end
+  end
+  count(1, 'b', histogram, callback, upper)
   count(span, 'm', histogram, callback)
+  keep_exemplar(c, span, histogram, callback, upper)
 end
 
 -- Return the median finish (milliseconds after the base) of the header tasks in up to eight pages.
@@ -54,18 +67,26 @@ local function callback_times(c)
   return published and published + c.base, started and started + c.base
 end
 
+-- Return when the barrier ended, 0 where nobody knows. What publishes, and what ends a part, is noted after it was
+-- done: a callback that started has ended the barrier, whatever was noted later.
+local function barrier_end(counted, published, started)
+  local ended = counted > 0 and counted or math.huge
+  ended = math.min(ended, published or math.huge, started or math.huge)
+  return ended < math.huge and ended or 0
+end
+
 local function observe_chord(c, finish)
   local callback = callback_label(c)
   local published, started = callback_times(c)
   local complete = c.size > 0 and c.counted >= c.size - 1 + c.added
-  local barrier = published and c.last > 0 and math.min(published, c.last) or published or c.last
+  local barrier = barrier_end(c.last, published, started)
   count(1, 'f', callback, c.state == WON and 'succeeded' or 'failed')
-  if c.state == WON and c.opened > 0 then observe('duration', callback, finish - c.opened) end
+  if c.state == WON and c.opened > 0 then observe(c, 'duration', callback, finish - c.opened) end
   if c.state ~= WON and not complete then return end
-  if barrier > 0 and c.opened > 0 then observe('barrier', callback, barrier - c.opened) end
-  if barrier > 0 and started then observe('callback_wait', callback, started - barrier) end
+  if barrier > 0 and c.opened > 0 then observe(c, 'barrier', callback, barrier - c.opened) end
+  if barrier > 0 and started then observe(c, 'callback_wait', callback, started - barrier) end
   local median = not has(c, DROPPED) and median_finish(c)
-  if median and c.last > 0 then observe('straggler', callback, c.last - c.base - median) end
+  if median and c.last > 0 then observe(c, 'straggler', callback, c.last - c.base - median) end
 end
 
 local function settle_chord(gid)
