@@ -1,147 +1,259 @@
 # ruff: noqa: INP001  # Streamlit puts this folder on sys.path, so these are modules and not a package
-"""Drawing shared by the dashboard's pages: the cached source, the tables, the note and error boxes.
+"""Drawing shared by the dashboard's pages: the source, what is live, errors, times, colours, the sidebar.
 
-Runs in Streamlit's process. Foreign text is only ever given to tables and `st.text`, which parse nothing;
+Runs in Streamlit's process. Foreign text is only ever given to tables, `st.code` and `literal`, which parse nothing;
 headings, labels and boxes, which are Markdown, get our own words and numbers alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+import gc
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import wraps
+from typing import ParamSpec
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import chord_source
-import pandas as pd  # type: ignore[import-untyped, unused-ignore]  # comes with Streamlit, without types
 import streamlit as st
-from chord_rows import ChordRow, QueueRow
+from chord_links import open_chord, open_stuck
 
+from chordwatch.board.rows import Board
+from chordwatch.board.samples import Sample
+from chordwatch.board.source import Source
 from chordwatch.errors import ChordwatchError, SettingError
-from chordwatch.model import Outcome
+from chordwatch.model import Health
 from chordwatch.text import plain
-from chordwatch.watch.words import SENTENCE_LENGTH, UNKNOWN, duration
+from chordwatch.watch.words import SENTENCE_LENGTH, duration
 
-#: Colour of each health, readable on light and on dark ground; its name always stands beside it.
-COLOURS: dict[Outcome, str] = {
+#: Seconds between two drawings of what is live.
+REFRESH = 5.0
+#: Characters of a remedy: commands in it are there to be copied whole.
+REMEDY_LENGTH = 800
+#: Colour of each health in Markdown, readable on light and on dark ground; its name always stands beside it.
+COLOURS: dict[Health, str] = {
     "hung": "red",
     "looping": "violet",
     "failed": "orange",
     "late": "yellow",
     "waiting": "blue",
     "ok": "green",
+    "done": "gray",
 }
-#: The same in a table's cell: so much of the colour that the theme's text stays readable on it.
-TINTS: dict[Outcome, str] = {
-    "hung": "rgba(217, 74, 87, 0.35)",
-    "looping": "rgba(155, 93, 229, 0.35)",
-    "failed": "rgba(224, 104, 43, 0.35)",
-    "late": "rgba(234, 179, 8, 0.30)",
-    "waiting": "rgba(59, 130, 246, 0.22)",
-    "ok": "rgba(7, 148, 100, 0.20)",
+#: The same for charts and tables, in both themes; white text is readable on it.
+HEX: dict[Health, str] = {
+    "hung": "#dc2626",
+    "looping": "#7c3aed",
+    "failed": "#c2410c",
+    "late": "#a16207",
+    "waiting": "#2563eb",
+    "ok": "#15803d",
+    "done": "#64748b",
 }
-MEANINGS: dict[Outcome, str] = {
+MEANINGS: dict[Health, str] = {
     "hung": "Will never finish by itself",
     "looping": "Runs again and again without progress",
     "failed": "Can only end in an error",
     "late": "Waits longer than it should",
     "waiting": "Waits for something that will come",
     "ok": "Makes progress",
+    "done": "Has finished",
 }
 
-#: Pixels. Streamlit wraps the text of cells above 64 only: three lines, enough to read a cause.
-ROW_HEIGHT = 66
-ROWS_ON_SCREEN = 10
-HEADER_HEIGHT = 38
+#: Tables want the room that Streamlit leaves empty around a page.
+_DENSE = "<style>.stMainBlockContainer { padding: 3.5rem 2rem 4rem }</style>"
+
+_Parameters = ParamSpec("_Parameters")
 
 
 @st.cache_resource(show_spinner=False)
-def shared_look() -> chord_source.SharedLook:
-    """Return the one look of this process, which all viewers share."""
-    return chord_source.SharedLook(chord_source.open_watch)
+def source() -> Source:
+    """Return the one source of this process, which all viewers share.
+
+    Raises:
+        ChordwatchError: No app is named, or it cannot be read.
+    """
+    opened = chord_source.open_source()
+    # Streamlit collects garbage after each run of a script. What was imported by now never is, and to look through it
+    # each time takes longer than to draw a page.
+    gc.freeze()
+    return opened
 
 
-def show_error(error: ChordwatchError) -> None:
-    """Say what is wrong and what to do, without a traceback."""
+def board() -> Board:
+    """Return the latest board; while the viewer has paused, the one that they saw last.
+
+    Raises:
+        ChordwatchError: Nothing can be seen; the message says why and what to do.
+    """
+    seen: Board | None = st.session_state.get("board")
+    if seen and paused():
+        return seen
+    with st.spinner("Looking at store, broker, result backend and workers …"):
+        latest = source().board()
+    if isinstance(latest, ChordwatchError):
+        raise latest
+    st.session_state["board"] = latest
+    return latest
+
+
+def live(
+    interval: float = REFRESH,
+) -> Callable[[Callable[_Parameters, None]], Callable[_Parameters, None]]:
+    """Make a function a part of the page that is drawn again every `interval` seconds, unless the viewer paused.
+
+    A ChordwatchError is told in its place, and the part goes on trying.
+    """
+
+    def decorated(draw: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+        @wraps(draw)
+        def part(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+            try:
+                _leave()
+                draw(*args, **kwargs)
+            except ChordwatchError as error:
+                show_error(error)
+
+        return st.fragment(part, run_every=None if paused() else interval)
+
+    return decorated
+
+
+def paused() -> bool:
+    """Whether this viewer has stopped what is live."""
+    return bool(st.session_state.get("paused"))
+
+
+def sidebar() -> None:
+    """Draw what stands beside every page: the search for a chord, and the pause button. To be called by the router."""
+    st.html(_DENSE)
+    with st.sidebar:
+        st.text_input(
+            "Find a chord",
+            key="search",
+            placeholder="chord or task id",
+            on_change=_search,
+            icon=":material/search:",
+            max_chars=300,
+        )
+        st.toggle("Pause", key="paused", help="Keeps what you see until you switch it off again.")
+    _leave()
+
+
+def go(target: dict[str, str]) -> None:
+    """Go to a chord (`{"chord": id}`) or to stuck chords with these filters, as soon as this callback has returned."""
+    # A page can be switched while the script runs, not in a callback.
+    st.session_state["goes to"] = target
+
+
+def show_error(error: ChordwatchError, *, retrying: bool = True) -> None:
+    """Say what is wrong and what to do, without a traceback, and that what is live is `retrying`."""
     title = (
         "The dashboard is not set up." if isinstance(error, SettingError) else "The chords cannot be read."
     )
     st.error(f"**{title}**", icon=":material/error:")
-    st.text(plain(str(error), SENTENCE_LENGTH))
+    literal(str(error))
     # The sentence itself says what to do.
-    if not isinstance(error, SettingError):
+    if retrying and not isinstance(error, SettingError):
         st.caption("This page goes on trying every few seconds.")
 
 
-def show_counts(counts: dict[Outcome, int]) -> None:
-    """Draw how many open chords have each health, worst first; coloured only where there are any."""
-    for column, (outcome, count) in zip(st.columns(len(counts)), counts.items(), strict=True):
-        name = outcome.capitalize() if outcome != "ok" else "OK"
-        label = f":{COLOURS[outcome]}[**{name}**]" if count else name
-        column.metric(label, f"{count:,}", help=MEANINGS[outcome], border=True)
+def literal(text: str, limit: int = SENTENCE_LENGTH) -> None:
+    """Draw foreign text as it is, on one line of at most `limit` characters; the browser may wrap it."""
+    st.text(plain(text, limit))
 
 
-def show_chords(rows: tuple[ChordRow, ...]) -> None:
-    """Draw the table of open chords. Sorting a column of times sorts by seconds, not by their words."""
-    frame = pd.DataFrame([asdict(row) for row in rows])
-    frame[["percent", "age", "idle"]] = frame[["percent", "age", "idle"]].astype("float64")
-    st.dataframe(
-        frame.style.format({"age": duration, "idle": duration}).map(_tint, subset=["health"]),
-        column_config=_chord_columns(),
-        hide_index=True,
-        row_height=ROW_HEIGHT,
-        height=ROW_HEIGHT * min(len(rows), ROWS_ON_SCREEN) + HEADER_HEIGHT,
-        placeholder=UNKNOWN,
-        key="open_chords",
+def app_name() -> str:
+    """Return what the viewer gives to `celery -A`, to be shown in commands, which are Markdown."""
+    named = os.environ.get(chord_source.APP_VARIABLE, "")
+    return named if re.fullmatch(r"[A-Za-z0-9_.:]+", named) else "proj"
+
+
+def freshness(seen: Board) -> None:
+    """Say when and by whom the board was made; where no monitor runs, or nothing is instrumented, what to do."""
+    by = "the monitor" if seen.looker == "monitor" else "this dashboard itself"
+    st.caption(f"Seen at {clock(seen.taken_at)} by {by}{' · paused' if paused() else ''}")
+    if seen.looker == "dashboard":
+        st.info(
+            "**No monitor is running**, so this dashboard looks by itself, only while somebody watches, and there is "
+            f"no history. Start one: `celery -A {app_name()} chords monitor`",
+            icon=":material/visibility:",
+        )
+    if not seen.instrumented:
+        st.info(
+            "**Nothing is instrumented yet**: what the workers do is guessed from broker and result backend. "
+            "Add `chordwatch.instrument(app)` where your Celery app is made, and restart the workers.",
+            icon=":material/sensors_off:",
+        )
+
+
+def notes(seen: Board) -> None:
+    """Say quietly what could not be seen."""
+    cut = (
+        ["This look ended on its time budget: there may be chords that it has not seen."]
+        if seen.partial
+        else []
     )
+    unread = [f"{seen.beyond:,} more open chords were too many to be read."] if seen.beyond else []
+    if told := [*cut, *unread, *seen.notes]:
+        with st.expander("What could not be seen", icon=":material/visibility_off:"):
+            st.text("\n".join(plain(note, SENTENCE_LENGTH) for note in told))
 
 
-def show_queues(rows: tuple[QueueRow, ...]) -> None:
-    """Draw the table of queues with their depth as bars."""
-    longest = max((row.length for row in rows), default=0)
-    st.dataframe(
-        pd.DataFrame([asdict(row) for row in rows]),
-        column_config={
-            "name": st.column_config.TextColumn("Queue", width="medium"),
-            "length": st.column_config.ProgressColumn(
-                "Waiting",
-                help="Tasks in the queue",
-                format="localized",
-                min_value=0,
-                max_value=max(1, longest),
-            ),
-            "unacked": st.column_config.NumberColumn(
-                "Unacked", help="Tasks delivered to a worker and not yet acknowledged", format="localized"
-            ),
-            "consumers": st.column_config.TextColumn(
-                "Consumers", help="Workers that say they read the queue"
-            ),
-            "remark": st.column_config.TextColumn("", width="large"),
-        },
-        hide_index=True,
-        key="queues",
-    )
+def history(seconds: float) -> tuple[Sample, ...]:
+    """Return the samples of the last `seconds`, oldest first; none where no monitor ran or no store answers."""
+    try:
+        return source().history(seconds)
+    except ChordwatchError:
+        return ()  # a trend is missing then, and what is seen now is not
 
 
-def show_notes(notes: tuple[str, ...]) -> None:
-    """Say quietly what the look could not see."""
-    if notes:
-        with st.expander("What this look could not see", icon=":material/visibility_off:"):
-            st.text("\n".join(notes))
+def health_badge(health: Health) -> str:
+    """Return a health as Markdown in its colour."""
+    return f":{COLOURS[health]}-badge[{health}]"
 
 
-def _tint(health: Outcome) -> str:
-    return f"background-color: {TINTS[health]}" if health in TINTS else ""
+def clock(timestamp: float) -> str:
+    """Return the time of day in the viewer's zone; in UTC, and saying so, where that is not known."""
+    return _moment(timestamp, "%H:%M:%S")
 
 
-def _chord_columns() -> dict[str, Any]:
-    columns = st.column_config
-    return {
-        "health": columns.TextColumn("Health", width=85),
-        "callback": columns.TextColumn("Callback", width=175),
-        "progress": columns.TextColumn("Counted", help="Header tasks counted, k of N", width=105),
-        "percent": columns.ProgressColumn("Progress", format="%d%%", min_value=0, max_value=100, width=115),
-        "age": columns.NumberColumn("Age", help="Since the chord was opened", width=85),
-        "idle": columns.NumberColumn("Idle", help="Since the last part was counted", width=85),
-        "cause": columns.TextColumn("Cause", width=325),
-        "waits_for": columns.TextColumn("Waits for", help="Where the missing tasks are", width=160),
-        "chord_id": columns.TextColumn("Chord id", width=140),
-    }
+def date_and_time(timestamp: float) -> str:
+    """Return date and time of day, as `clock`."""
+    return _moment(timestamp, "%Y-%m-%d %H:%M:%S")
+
+
+def ago(timestamp: float | None, now: float) -> str:
+    """Return how long ago something was: `3 min 5 s ago`, `?` where nobody knows."""
+    # Clocks differ between machines; nothing has begun in the future.
+    return "?" if timestamp is None else f"{duration(max(0.0, now - timestamp))} ago"
+
+
+def _moment(timestamp: float, how: str) -> str:
+    known = _zone(st.context.timezone or "")
+    moment = datetime.fromtimestamp(timestamp, known or timezone.utc)
+    return moment.strftime(how) if known else f"{moment.strftime(how)} UTC"
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _search() -> None:
+    if wanted := st.session_state["search"].strip():
+        go({"chord": wanted})
+    st.session_state["search"] = ""
+
+
+def _leave() -> None:
+    """Go to where a click leads, if there was one."""
+    target: dict[str, str] | None = st.session_state.pop("goes to", None)
+    if target and "chord" in target:
+        open_chord(target["chord"])
+    if target:
+        open_stuck(**target)

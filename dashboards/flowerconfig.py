@@ -3,7 +3,7 @@
 
 Runs inside Flower's process, executed (not imported) by tornado once its options are defined.
 Every global whose name is an option of Flower sets that option, others are ignored; therefore nothing
-here may be named after one (`logging` is one), and only the standard library is imported.
+here may be named after one by accident (`logging` is one).
 The command line wins over this file, and this file would win over `FLOWER_*` environment variables: the
 last lines step back where such a variable is set, so that the order is command line, environment, this file.
 """
@@ -11,6 +11,13 @@ last lines step back where such a variable is set, so that the order is command 
 from __future__ import annotations
 
 import os
+
+# The page /chords, and beside each task its chord: a function of Flower's option of that name.
+from chordwatch.flower import add_chords as _add_chords
+from chordwatch.flower import format_task  # noqa: F401  # an option
+
+_add_chords()
+tasks_columns = "name,uuid,chord,state,received,runtime,worker"
 
 # Flower's own default is every interface; it shows arguments and results, and without --basic-auth to anyone.
 address = "127.0.0.1"
