@@ -6,6 +6,8 @@ ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY monitor monitor
+COPY dashboards dashboards
+COPY alerts alerts
 RUN pip install ".[demo]"
 
 FROM python:3.12-slim

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.connections import measure_connections
+from benchmarks.dashboard import measure_dashboard
 from benchmarks.figures import Figure
 from benchmarks.hook_cost import measure_hook_cost
 from benchmarks.killed import measure_killed
@@ -29,10 +30,11 @@ class Effort:
     worker: int
     store: int
     kills: int
+    pages: int
 
 
-FULL = Effort(hooks=8, worker=10, store=10, kills=10)
-QUICK = Effort(hooks=3, worker=0, store=3, kills=2)
+FULL = Effort(hooks=8, worker=10, store=10, kills=10, pages=9)
+QUICK = Effort(hooks=3, worker=0, store=3, kills=2, pages=0)
 
 
 def main() -> int:
@@ -48,6 +50,7 @@ def main() -> int:
         "store": lambda: measure_store(effort.store),
         "killed": lambda: measure_killed(effort.kills),
         "connections": measure_connections,
+        "dashboard": lambda: measure_dashboard(effort.pages) if effort.pages else [],
     }
     figures, failed = _measure(parts, options.only or list(parts))
     show(figures)
@@ -62,12 +65,17 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="fewer rounds, without whole workers; under two minutes"
+        "--quick",
+        action="store_true",
+        help="fewer rounds, without whole workers and dashboard; under two minutes",
     )
     parser.add_argument("--check", action="store_true", help="exit with 1 when a figure is beyond its target")
     parser.add_argument("--without-peers", action="store_true", help="measure chordwatch alone")
     parser.add_argument(
-        "--only", action="append", metavar="PART", help="hooks, worker, store, killed or connections"
+        "--only",
+        action="append",
+        metavar="PART",
+        help="hooks, worker, store, killed, connections or dashboard",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     return parser.parse_args()

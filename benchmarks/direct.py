@@ -23,8 +23,18 @@ from celery import group, signals
 from celery.app.task import Context
 from celery.worker.request import Request
 
+import chordwatch
 from benchmarks.project import app, no_op_chord, nothing
-from benchmarks.variants import BARE, CONTROL, OTEL, instrument_chordwatch, instrument_otel
+from benchmarks.variants import (
+    BARE,
+    CONTROL,
+    OTEL,
+    TRACED,
+    instrument_chordwatch,
+    instrument_otel,
+    instrument_traced,
+    say_otel_is_on,
+)
 
 QUEUE = "direct"
 TASKS = 500
@@ -53,10 +63,10 @@ class Switch:
     def __init__(self, variants: Sequence[str]) -> None:
         nobody = [list(signal.receivers) for signal in SIGNALS]
         self._receivers = {BARE: nobody, CONTROL: nobody}
-        self._flush: dict[str, Callable[[], object]] = {}
+        self._flush: dict[str, Callable[[], int]] = {}
         for variant in variants:
             self.to(BARE)
-            self._flush[variant] = _instrument(variant) or bool
+            self._flush[variant] = _instrument(variant)
             self._receivers[variant] = [list(signal.receivers) for signal in SIGNALS]
         self.to(BARE)
 
@@ -67,20 +77,24 @@ class Switch:
 
     def to(self, variant: str) -> None:
         """Connect the receivers of one variant alone."""
+        say_otel_is_on(variant == OTEL)
         for signal, receivers in zip(SIGNALS, self._receivers[variant], strict=True):
             signal.receivers[:] = receivers  # Celery's tracer keeps the list itself
             signal.sender_receivers_cache.clear()
 
-    def flush(self, variant: str) -> None:
-        """Let a variant write what it would write within seconds; chordwatch does so by itself."""
-        self._flush.get(variant, bool)()
+    def flush(self, variant: str) -> int:
+        """Let a variant export the spans that it would within seconds; return how many there were."""
+        return self._flush.get(variant, int)()
 
 
-def _instrument(variant: str) -> Callable[[], object] | None:
+def _instrument(variant: str) -> Callable[[], int]:
     if variant == OTEL:
         return instrument_otel(app)
+    if variant == TRACED:
+        chordwatch.uninstrument(app)  # the receivers of the other variant were kept, and go on
+        return instrument_traced(app)
     instrument_chordwatch(app)
-    return None
+    return int
 
 
 def publish(shape: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -188,9 +202,12 @@ def empty_queue() -> None:
 
 def cpu_per_task(leg: str, shape: str, variant: str, switch: Switch) -> float:
     """Return the CPU seconds per task of one block."""
-    switch.to(BARE)
+    # What a worker gets was published under the same variant: with its trace, if there is one.
+    switch.to(BARE if leg == "published" else variant)
     one = {"published": published, "received": received, "ran": ran}[leg](shape)
+    switch.to(BARE)
     time.sleep(SETTLE_SECONDS)  # what publishing itself left for the background
+    switch.flush(variant)
     gc.collect()
     gc.freeze()  # what the benchmark itself keeps is nobody's cost
     switch.to(variant)
@@ -203,8 +220,10 @@ def cpu_per_task(leg: str, shape: str, variant: str, switch: Switch) -> float:
             tick += PACE_SECONDS
             time.sleep(max(0.0, tick - time.monotonic()))
     time.sleep(SETTLE_SECONDS)
-    switch.flush(variant)
+    spans = switch.flush(variant)
     used = time.process_time() - before
+    traced = {OTEL: SHAPES, TRACED: SHAPES[:2]}.get(variant, ()) if leg != "received" else ()
+    assert spans == (TASKS if shape in traced else 0), f"{variant}, {leg}, {shape}: {spans} spans"
     switch.to(BARE)
     gc.unfreeze()
     return used / TASKS

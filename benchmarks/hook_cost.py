@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.figures import Figure, Spread, ratio
 from benchmarks.scene import scene
-from benchmarks.variants import BARE, CHORDWATCH, CONTROL, OTEL
+from benchmarks.variants import BARE, CHORDWATCH, CONTROL, OTEL, TRACED
 from tests.support.servers import ROOT
 
 MICRO = 1e6
@@ -38,7 +38,7 @@ Rounds = Mapping[str, list[float]]
 
 def measure_hook_cost(rounds: int, peers: Sequence[str]) -> list[Figure]:
     """Return the direct cost per task in worker and producer, for chords, groups and plain tasks."""
-    variants = [CHORDWATCH, *(peer for peer in peers if peer == OTEL)]
+    variants = [CHORDWATCH, TRACED, *(peer for peer in peers if peer == OTEL)]
     with scene() as opened:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.direct", str(rounds), *variants],
@@ -53,13 +53,15 @@ def measure_hook_cost(rounds: int, peers: Sequence[str]) -> list[Figure]:
         for shape in SHAPES
         for place in PLACES
         for variant in (CONTROL, *variants)
-    ]
+    ] + (
+        [figure for shape in SHAPES for figure in _against_contrib(found, shape)] if OTEL in variants else []
+    )
 
 
 def _figure(found: Rounds, place: str, shape: str, variant: str, variants: Sequence[str]) -> Figure:
     off = _per_task(found, place, shape, BARE)
     on = _per_task(found, place, shape, variant)
-    compared = variant == CHORDWATCH and OTEL in variants
+    compared = variant in (CHORDWATCH, TRACED) and OTEL in variants
     own = _minus(on, off)
     target, stretch = TARGETS[place, shape]
     return Figure(
@@ -73,6 +75,26 @@ def _figure(found: Rounds, place: str, shape: str, variant: str, variants: Seque
         target=target if variant == CHORDWATCH else None,
         stretch=stretch if variant == CHORDWATCH else None,
     )
+
+
+def _against_contrib(found: Rounds, shape: str) -> Iterator[Figure]:
+    """Yield what traces cost in worker and producer by what contrib costs there: with recording, and alone."""
+
+    def both(variant: str) -> list[float]:
+        places = [_per_task(found, place, shape, variant) for place in PLACES]
+        return [sum(values) for values in zip(*places, strict=True)]
+
+    contrib = _minus(both(OTEL), both(BARE))
+    for what, without in (("recording and traces", BARE), ("traces alone", CHORDWATCH)):
+        yield Figure(
+            group="traces against OTel contrib, worker and producer",
+            what=f"{what}, {SHAPES[shape]}",
+            variant=TRACED,
+            unit="x OTel contrib",
+            spread=ratio(_minus(both(TRACED), both(without)), contrib),
+            target=1.0,
+            stretch=0.5,
+        )
 
 
 def _per_task(found: Rounds, place: str, shape: str, variant: str) -> list[float]:

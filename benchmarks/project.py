@@ -10,7 +10,15 @@ from typing import Any
 
 from celery import Celery, chord, signals
 
-from benchmarks.variants import CHORDWATCH, EVENTS, OTEL, instrument_chordwatch, instrument_otel
+from benchmarks.variants import (
+    CHORDWATCH,
+    EVENTS,
+    OTEL,
+    TRACED,
+    instrument_chordwatch,
+    instrument_otel,
+    instrument_traced,
+)
 
 app = Celery("benchmarks.project")
 variant = os.environ.get("BENCHMARK_VARIANT", "")
@@ -18,6 +26,8 @@ app.conf.task_send_sent_event = variant == EVENTS
 app.conf.broker_connection_retry_on_startup = True
 if variant == CHORDWATCH:
     instrument_chordwatch(app)
+if variant == TRACED:
+    instrument_traced(app)
 if variant == OTEL:
     # Its documentation wants it switched on in each pool child; a producer is no worker.
     signals.worker_process_init.connect(lambda **_: instrument_otel(app), weak=False)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from benchmarks.cpu import cpu_seconds, tree_seconds
 from benchmarks.figures import Figure, Spread, ratio
 from benchmarks.scene import Producer, Scene, scene
-from benchmarks.variants import BARE, CHORDWATCH, CONTROL
+from benchmarks.variants import BARE, CHORDWATCH, CONTROL, TRACED
 
 CHORDS, SIZE = 2, 500
 #: Longer than any variant waits before it flushes, and than a worker needs to acknowledge its last message.
@@ -41,7 +41,7 @@ def measure_whole_worker(rounds: int, peers: Sequence[str]) -> list[Figure]:
     with scene() as opened:
         measured = [
             _start(opened, variant, f"bench{number}")
-            for number, variant in enumerate((BARE, CONTROL, CHORDWATCH, *peers))
+            for number, variant in enumerate((BARE, CONTROL, CHORDWATCH, TRACED, *peers))
         ]
         for number in range(rounds + 1):
             for one in random.sample(measured, len(measured)):

@@ -1,12 +1,15 @@
 """Workflows over HTTP: `python -m tasks.workflow_api`.
 
 `POST /api/workflows` starts one, `GET /api/workflows` lists the newest, `GET /api/workflows/<id>` shows one.
+It stands for a pager as well: `POST /alerts` takes what Alertmanager sends, `GET /alerts` shows it, the newest first.
 What is wrong with a request is answered with a 4xx and {"error": sentence}.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import deque
+from datetime import datetime
 from typing import Annotated, Any
 
 import uvicorn
@@ -21,6 +24,8 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from tasks import model_service, records, workflows
 
 BODY_LIMIT = 1_000_000
+#: So many alerts are kept, in memory: they are for looking at.
+ALERTS_KEPT = 100
 
 api = FastAPI(title="Workflows", docs_url=None, redoc_url=None)
 
@@ -47,20 +52,42 @@ class NewWorkflow(BaseModel):
     payload: Payload
 
 
-async def read_new_workflow(request: Request) -> NewWorkflow:
-    """Read the request's body as JSON, whatever type it claims to be: `curl -d` claims it is a form."""
+class Alert(BaseModel):
+    """An alert as Alertmanager tells it, begun or ended."""
+
+    status: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: datetime = Field(alias="startsAt")
+
+
+class Message(BaseModel):
+    """What Alertmanager sends for one group of alerts; what else it says is not looked at."""
+
+    alerts: list[Alert]
+
+
+alerts: deque[Alert] = deque(maxlen=ALERTS_KEPT)
+
+
+async def read_body(request: Request) -> bytes:
+    """Read the request's body, whatever type it claims to be: `curl -d` claims it is a form."""
     length = request.headers.get("content-length", "")
     if not length.isdecimal() or int(length) > BODY_LIMIT:
         raise HTTPException(
             413 if length else 411,
             f"A body of at most {BODY_LIMIT} bytes, with its Content-Length, is needed.",
         )
-    return NewWorkflow.model_validate_json(await request.body())
+    return await request.body()
+
+
+Body = Annotated[bytes, Depends(read_body)]
 
 
 @api.post("/api/workflows", status_code=201)
-def start_workflow(new: Annotated[NewWorkflow, Depends(read_new_workflow)]) -> dict[str, Any]:
+def start_workflow(body: Body) -> dict[str, Any]:
     """Start a workflow and show it."""
+    new = NewWorkflow.model_validate_json(body)
     # Celery would try for 20 seconds to reach a backend that is away.
     records.client().ping()
     try:
@@ -83,6 +110,18 @@ def get_workflow(workflow_id: str) -> dict[str, Any]:
     if record is None:
         raise HTTPException(404, f"There is no workflow {workflow_id[:100]!r}; records are kept for a day.")
     return workflows.view(record)
+
+
+@api.post("/alerts", status_code=204)
+async def take_alerts(body: Body) -> None:
+    """Keep what Alertmanager tells."""
+    alerts.extendleft(Message.model_validate_json(body).alerts)
+
+
+@api.get("/alerts")
+async def list_alerts() -> list[Alert]:
+    """List what Alertmanager told last, the newest first."""
+    return list(alerts)
 
 
 @api.get("/health")

@@ -20,7 +20,7 @@ from tasks.demo.answers import page_at, unanswered
 from tasks.demo.data_folder import DataFolder
 from tasks.demo.errors import DemoError
 from tasks.demo.ports import LOOPBACK, changes, choose_ports
-from tasks.demo.prometheus_config import derive
+from tasks.demo.prometheus_config import write_configs
 from tasks.demo.redis_server import find_redis_server
 from tasks.demo.services import PORTS, Place, Service, services
 from tasks.demo.supervise import Child, Supervisor
@@ -34,6 +34,11 @@ ATTEMPTS = 3
 #: Variables that `celery` takes for its own options, from whatever project the shell is set up for.
 CELERY_OPTIONS = frozenset({"APP", "BROKER_URL", "CONFIG_MODULE", "LOADER", "RESULT_BACKEND", "SKIP_CHECKS"})
 FOREIGN_PREFIXES = ("CELERY", "CHORDWATCH_", "FLOWER_", "STREAMLIT_")
+#: Services that run when one of these programs is on PATH.
+OPTIONAL = {
+    "Alertmanager": ("alertmanager", "prometheus-alertmanager"),  # the second is Debian's name for it
+    "Prometheus": ("prometheus",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +132,13 @@ class Demo:
             data=str(folder.path),
             prometheus_config=str(folder.path / "prometheus.yml"),
             prometheus_data=str(folder.path / "prometheus"),
+            alertmanager_config=str(folder.path / "alertmanager.yml"),
+            alertmanager_data=str(folder.path / "alertmanager"),
         )
         self._env = environment(os.environ) | self._place.env
         self._programs = {
             "python": (sys.executable,),
             "celery": (sys.executable, "-m", "celery"),
-            "streamlit": (sys.executable, "-m", "streamlit"),
             "redis-server": (find_redis_server(),),
         }
 
@@ -159,16 +165,15 @@ class Demo:
         _say(f"Starting the services; their logs are in {self._folder.logs}.")
 
     def _available(self, wanted: Sequence[Service]) -> list[Service]:
-        """Leave out Prometheus where there is none; give it its configuration where there is."""
-        prometheus = shutil.which("prometheus")
-        if prometheus is None:
-            _say("Prometheus is not on PATH; the demo runs without it.")
-            return [service for service in wanted if service.name != "prometheus"]
-        self._programs["prometheus"] = (prometheus,)
-        addresses = {name: self._place.address(name) for name in PORTS}
-        text = derive((ROOT / "prometheus.yml").read_text(encoding="utf-8"), addresses)
-        Path(self._place.prometheus_config).write_text(text, encoding="utf-8")
-        return list(wanted)
+        """Leave out what is not on PATH; give what is its configuration."""
+        write_configs(self._place)
+        for title, programs in OPTIONAL.items():
+            found = next(filter(None, map(shutil.which, programs)), None)
+            if found is None:
+                _say(f"{title} is not on PATH; the demo runs without it.")
+            else:
+                self._programs[title.lower()] = (found,)
+        return [service for service in wanted if service.argv[0] in self._programs]
 
     def _start(self, wanted: Sequence[Service]) -> Sequence[Service]:
         """Start these services together and wait until each answers."""

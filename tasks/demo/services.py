@@ -16,6 +16,7 @@ PORTS: Mapping[str, int] = {
     "monitor": 9809,
     "flower": 5555,
     "dashboard": 8501,
+    "alertmanager": 9093,
     "prometheus": 9090,
 }
 QUEUES = ("critical", "default", "low")
@@ -31,6 +32,8 @@ class Place:
     data: str
     prometheus_config: str
     prometheus_data: str
+    alertmanager_config: str
+    alertmanager_data: str
 
     def address(self, name: str) -> str:
         """Return host:port of the service `name` as the others see it."""
@@ -43,7 +46,9 @@ class Place:
             "DEMO_REDIS_URL": f"redis://{self.address('redis')}",
             "MODEL_SERVICE_URL": f"http://{self.address('model-service')}",
             "DEMO_DATA_DIR": f"{self.data}/files",
-            "CHORDWATCH_APP": "tasks",
+            # A person's browser reaches every service on this machine, in containers by the published port.
+            "CHORDWATCH_DASHBOARD_URL": f"http://127.0.0.1:{self.ports['dashboard']}",
+            "CHORDWATCH_FLOWER_URL": f"http://127.0.0.1:{self.ports['flower']}",
         }
 
 
@@ -72,6 +77,7 @@ def services(place: Place) -> tuple[Service, ...]:
         _monitor(place),
         _flower(place),
         _dashboard(place),
+        _alertmanager(place),
         _prometheus(place),
     )
 
@@ -85,15 +91,18 @@ def _redis(place: Place) -> Service:
 
 
 def _python_servers(place: Place) -> tuple[Service, ...]:
-    pages = {"model-service": "/health", "workflow-api": "/api/workflows"}
+    pages = {
+        "model-service": {"model-service": "/health"},
+        "workflow-api": {"workflow-api": "/api/workflows", "alerts": "/alerts"},
+    }
     return tuple(
         Service(
             name=name,
             argv=("python", "-m", f"tasks.{name.replace('-', '_')}", *_listen(place, name)),
             health=f"http://{place.address(name)}/health",
-            pages={name: f"http://{place.address(name)}{page}"},
+            pages={page: f"http://{place.address(name)}{path}" for page, path in paths.items()},
         )
-        for name, page in pages.items()
+        for name, paths in pages.items()
     )
 
 
@@ -128,18 +137,33 @@ def _flower(place: Place) -> Service:
         name="flower",
         argv=("celery", "-A", "tasks", "flower", "--conf=dashboards/flowerconfig.py", *options),
         health=f"{root}/healthcheck",
-        pages={"flower": f"{root}/"},
+        pages={"flower": f"{root}/", "flower-chords": f"{root}/chords"},
     )
 
 
 def _dashboard(place: Place) -> Service:
     root = f"http://{place.address('dashboard')}"
-    server = ("--server.address", place.bind, "--server.port", str(place.ports["dashboard"]))
     return Service(
         name="dashboard",
-        argv=("streamlit", "run", "dashboards/app.py", *server, "--server.headless", "true"),
+        argv=("celery", "-A", "tasks", "chords", "dashboard", *_listen(place, "dashboard")),
         health=f"{root}/_stcore/health",
         pages={"dashboard": f"{root}/"},
+    )
+
+
+def _alertmanager(place: Place) -> Service:
+    root = f"http://{place.address('alertmanager')}"
+    return Service(
+        name="alertmanager",
+        argv=(
+            "alertmanager",
+            f"--config.file={place.alertmanager_config}",
+            f"--storage.path={place.alertmanager_data}",
+            f"--web.listen-address={place.bind}:{place.ports['alertmanager']}",
+            "--cluster.listen-address=",  # it has no peers; by default it listens for some on every address
+        ),
+        health=f"{root}/-/ready",
+        pages={"alertmanager": f"{root}/"},
     )
 
 
