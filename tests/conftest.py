@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 import chordwatch
 from tasks.celery import app as demo
+from tests.support.otlp import Collector
 from tests.support.servers import OWN_VARIABLES, Processes, RedisServer
+
+if TYPE_CHECKING:
+    from tests.support.browser import Browser
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +60,20 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     processes = Processes(tmp_path_factory.mktemp("processes"))
     yield processes
     processes.stop()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """An OTLP collector that holds the spans of one test."""
+    collector = Collector()
+    yield collector
+    collector.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A running Chromium, one for all tests: Playwright's loop runs but once in a process."""
+    from tests.support.browser import running_browser  # noqa: PLC0415  # few tests need Playwright
+
+    with running_browser() as browser:
+        yield browser

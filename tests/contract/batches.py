@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 
-from chordwatch.recording.records import VERSION, End, Kind, Role, pack_id
+from chordwatch.recording.records import VERSION, End, Kind, Role, Trace, pack_id, pack_trace
 from chordwatch.store.protocol import Store
 
 TASK, QUEUE, CALLBACK = "proj.tasks.part", "celery", "proj.tasks.whole"
@@ -108,12 +108,22 @@ def callback(task_id: str, name: str = CALLBACK, ends: int = 1) -> list[Any]:
     return [pack_id(task_id), name, QUEUE, ends]
 
 
-def run_chord(store: Store, *, size: int, at: float, name: str = CALLBACK) -> tuple[str, str, list[str]]:
+def run_chord(
+    store: Store,
+    *,
+    size: int,
+    at: float,
+    name: str = CALLBACK,
+    chord_id: str | None = None,
+    trace: Trace | None = None,
+) -> tuple[str, str, list[str]]:
     """Record the whole life of a chord; return its id, its callback's and its header tasks'."""
-    chord_id, callback_id, tasks = new_id(), new_id(), [new_id() for _ in range(size)]
+    chord_id, callback_id, tasks = chord_id or new_id(), new_id(), [new_id() for _ in range(size)]
     producer, worker = Process(store, "producer"), Process(store)
     parts = list(enumerate(tasks))
     facts = {"c": callback(callback_id, name), "n": size, "a": at}
+    if trace:
+        facts["t"] = pack_trace(trace)
     producer.send(chord_id, [published(i, at + n / 1000, index=n) for n, i in parts], **facts)
     ends = [ended(i, at + 2 + n / 1000, index=n, started=at + 1, counted=True) for n, i in parts]
     worker.send(chord_id, ends)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from chordwatch.recording.records import Heartbeat
+from chordwatch.store.connections import connection_name
 from chordwatch.store.memory import MemoryStore
 from chordwatch.store.protocol import Store
 from chordwatch.store.redis_store import RedisStore
@@ -21,8 +23,8 @@ def open_redis_store(redis: RedisServer) -> Iterator[Callable[..., RedisStore]]:
     """Open stores in an empty Redis; afterwards every key must have an end."""
     opened: list[RedisStore] = []
 
-    def open_one(**settings: Any) -> RedisStore:
-        opened.append(RedisStore(redis.url(0), client_name="chordwatch:test", **settings))
+    def open_one(*, client_name: str = "chordwatch:test", **settings: Any) -> RedisStore:
+        opened.append(RedisStore(redis.url(0), client_name=client_name, **settings))
         return opened[-1]
 
     yield open_one
@@ -38,6 +40,15 @@ def open_store(request: pytest.FixtureRequest) -> OpenStore:
         return MemoryStore
     opener: OpenStore = request.getfixturevalue("open_redis_store")
     return opener
+
+
+@pytest.fixture
+def open_as_worker(store: Store, request: pytest.FixtureRequest) -> Callable[[Heartbeat], Store]:
+    """Open the store as the main process of a worker does."""
+    if isinstance(store, MemoryStore):
+        return lambda _: store
+    opener: OpenStore = request.getfixturevalue("open_redis_store")
+    return lambda told: opener(client_name=connection_name(told.node, told.boot))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chordwatch.recording.records import End, Kind, Role, pack_id
+from chordwatch.recording.records import End, Kind, Role, Trace, pack_id, pack_trace
 from chordwatch.store.memory import MemoryStore
 from chordwatch.store.protocol import Counters, RecordedChord, Store
 from tests.contract.batches import CALLBACK, QUEUE, Process, ended, pack, published, received, record, started
@@ -19,6 +19,9 @@ from tests.support.polling import wait_until
 
 NOW = time.time() - 60
 ORDERS = 6
+#: Seconds after which a finished chord is counted, whatever comes later.
+SETTLES_AFTER = 1.0
+TIMES = 5
 Stream = tuple[str, list[tuple[dict[str, Any], list[Any]]]]
 
 
@@ -30,12 +33,14 @@ class Story:
         self.chord_id, self.callback_id = self._new_id(), self._new_id()
         self.streams: dict[str, list[tuple[dict[str, Any], list[Any]]]] = {}
         size = self.random.randint(1, 8)
-        facts = {"c": [pack_id(self.callback_id), CALLBACK, QUEUE, 1]}
+        facts: dict[str, Any] = {"c": [pack_id(self.callback_id), CALLBACK, QUEUE, 1]}
+        # Not exported, so that no exemplar has a time of its own.
+        trace = Trace(seed + 1, parent_id=seed % 2, flags=0)
         if self.random.random() < 0.9:
             facts |= {"n": size, "a": NOW, "r": str(uuid.UUID(int=seed))}
-        self._tell("producer", facts)
+        self._tell("producer", {**facts, "t": pack_trace(trace)})
         for node in ("one", "two"):
-            self._tell(f"{node}-main", {"c": facts["c"]})
+            self._tell(f"{node}-main", {"c": facts["c"], "t": pack_trace(trace._replace(parent_id=0))})
         for index in range(size):
             self._part(index)
         if self.random.random() < 0.7:
@@ -96,6 +101,9 @@ class Story:
         self._tell(
             "two-child", {}, ended(self.callback_id, NOW + 33, end, started=NOW + 32, last=True, **fields)
         )
+        if self.random.random() < 0.4:  # it is delivered again
+            self._tell("one-main", {}, received(self.callback_id, NOW + 33.5, **fields))
+            self._tell("one-child", {}, started(self.callback_id, NOW + 34, **fields))
 
     def send(self, store: Store, order: random.Random) -> None:
         """Send all streams, each in its order, cut into batches and mixed at random; some batches twice."""
@@ -110,6 +118,19 @@ class Story:
                 store.apply(batch)
             if not left[name]:
                 del left[name]
+
+    def told_at_once(self, open_store: OpenStore, order: int) -> Store:
+        """Send all to a new store, in an order; to another one if it took longer than a finished chord is waited for.
+
+        A busy machine holds a test up for that long now and then, and what comes later is in no histogram.
+        """
+        for attempt in range(TIMES):
+            store = open_store(namespace=f"order-{order}-{attempt}")
+            begun = time.monotonic()
+            self.send(store, random.Random(order))
+            if time.monotonic() - begun < SETTLES_AFTER:
+                return store
+        raise AssertionError(f"not told within {SETTLES_AFTER} s, {TIMES} times")
 
 
 def settled(store: Store, recorded: RecordedChord) -> Counters:
@@ -130,12 +151,9 @@ def differing(expected: Any, found: Any) -> Iterator[str]:
 @pytest.mark.parametrize("seed", range(16))
 def test_any_order_comes_to_the_same(seed: int, open_redis_store: OpenStore) -> None:
     story = Story(seed)
-    reference = MemoryStore()
-    story.send(reference, random.Random(0))
-    stores: list[Store] = [MemoryStore() for _ in range(ORDERS)]
-    stores += [open_redis_store(namespace=f"order-{n}") for n in range(ORDERS)]
-    for order, store in enumerate(stores):
-        story.send(store, random.Random(order))
+    reference = story.told_at_once(MemoryStore, 0)
+    stores = [story.told_at_once(MemoryStore, order) for order in range(ORDERS)]
+    stores += [story.told_at_once(open_redis_store, ORDERS + order) for order in range(ORDERS)]
     expected = reference.get(story.chord_id)
     for store in stores:
         found = store.get(story.chord_id)

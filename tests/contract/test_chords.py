@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from chordwatch.recording.records import End, Kind, Role, pack_id
+from chordwatch.recording.records import End, Kind, Role
 from chordwatch.store.protocol import Store
 from tests.contract.batches import (
     CALLBACK,
@@ -15,10 +15,8 @@ from tests.contract.batches import (
     TASK,
     Process,
     callback,
-    callback_run,
     ended,
     new_id,
-    pack,
     published,
     received,
     record,
@@ -238,39 +236,6 @@ def test_a_planned_chord_opens_with_its_first_message(store: Store) -> None:
     assert store.counters().started == {CALLBACK: 1}
 
 
-def test_a_chain_as_callback_ends_with_its_last_step(store: Store) -> None:
-    chord_id, part, steps = new_id(), new_id(), [new_id(), new_id()]
-    worker = Process(store)
-    facts = {"n": 1, "c": callback(steps[0])}
-    worker.send(chord_id, [ended(part, NOW, index=0, started=NOW - 1, counted=True)], **facts)
-    worker.send(
-        chord_id, [ended(steps[0], NOW + 1, role=Role.CALLBACK, started=NOW, last=False, name=CALLBACK)]
-    )
-    chord = store.get(chord_id).chord
-    assert (chord.state, chord.callback.state) == ("open", "started")
-    last = ended(steps[1], NOW + 3, role=Role.CALLBACK, started=NOW + 2, last=True, name="proj.tasks.then")
-    worker.send(chord_id, [last])
-    chord = store.get(steps[1]).chord
-    assert (chord.chord_id, chord.state, chord.callback.name) == (chord_id, "succeeded", CALLBACK)
-    assert chord.finished_at == pytest.approx(NOW + 3, abs=0.001)
-
-
-def test_a_group_as_callback_ends_with_its_last_member(store: Store) -> None:
-    chord_id, members = new_id(), [new_id(), new_id()]
-    worker = Process(store)
-    worker.send(chord_id, callback_run(members[0], NOW), c=callback(new_id(), ends=2), n=0)
-    assert store.get(chord_id).chord.state == "open"
-    worker.send(chord_id, callback_run(members[1], NOW + 5))
-    assert store.get(chord_id).chord.state == "succeeded"
-
-
-def test_the_header_of_a_chord_that_is_a_callback_is_found_in_its_own_chord(store: Store) -> None:
-    outer, inner, part, worker = new_id(), new_id(), new_id(), Process(store)
-    worker.send(outer, [published(part, NOW, role=Role.CALLBACK)], c=callback(new_id()))
-    worker.send(inner, [published(part, NOW, index=0)], c=callback(new_id()))
-    assert store.get(part).chord.chord_id == inner
-
-
 @pytest.mark.parametrize("order", list(itertools.permutations(range(5))), ids=str)
 def test_a_task_is_one_whatever_index_its_sightings_tell(store: Store, order: tuple[int, ...]) -> None:
     chord_id, one, other = new_id(), new_id(), new_id()
@@ -315,35 +280,6 @@ def test_a_sighting_without_an_index_reaches_the_task_that_has_one(store: Store)
     assert store.counters().dropped == {}
 
 
-def test_a_callback_that_fails_fails_the_chord(store: Store) -> None:
-    chord_id, task, body = new_id(), new_id(), new_id()
-    worker = Process(store)
-    worker.send(chord_id, [ended(task, NOW, index=0, started=NOW - 1, counted=True)], n=1, c=callback(body))
-    role = {"role": Role.CALLBACK, "name": CALLBACK}
-    worker.send(chord_id, [ended(body, NOW + 1, End.RETRYING, started=NOW, error="OSError", **role)])
-    worker.send(chord_id, [published(body, NOW + 1, retries=1, **role)])
-    assert store.get(chord_id).chord.callback.state == "retrying"
-    worker.send(
-        chord_id, [ended(body, NOW + 3, End.FAILED, retries=1, started=NOW + 2, error="OSError: 5", **role)]
-    )
-    chord = store.get(chord_id).chord
-    assert (chord.state, chord.callback.state, chord.callback.attempt) == ("failed", "failed", 1)
-    assert chord.callback.error == "OSError: 5"
-    assert store.counters().retries == {(CALLBACK, CALLBACK, "callback"): 1}
-
-
-def test_errbacks_are_told_with_their_state(store: Store) -> None:
-    chord_id, errback = new_id(), new_id()
-    worker = Process(store)
-    worker.send(chord_id, n=1, e=[[pack_id(errback), "proj.tasks.sorry"], [None, "proj.tasks.tell"]])
-    worker.send(chord_id, [ended(errback, NOW, role=Role.ERRBACK, started=NOW, name="proj.tasks.sorry")])
-    errbacks = store.get(chord_id).chord.errbacks
-    assert [(e.task_id, e.name, e.state) for e in errbacks] == [
-        (errback, "proj.tasks.sorry", "succeeded"),
-        (None, "proj.tasks.tell", "unknown"),
-    ]
-
-
 def test_what_else_is_known_of_a_chord(store: Store) -> None:
     chord_id, root, parent = new_id(), new_id(), new_id()
     facts = {"r": root, "p": parent, "s": b'{"task": "x"}', "x": [NOW, "EncodeError: no"], "a": NOW}
@@ -352,12 +288,6 @@ def test_what_else_is_known_of_a_chord(store: Store) -> None:
     assert (recorded.chord.root_id, recorded.chord.parent_id) == (root, parent)
     assert recorded.signature == b'{"task": "x"}'
     assert recorded.dispatch_error == (pytest.approx(NOW, abs=0.001), "EncodeError: no")
-
-
-def test_a_signature_is_kept_only_while_the_chord_is_open(store: Store) -> None:
-    chord_id, _, _ = run_chord(store, size=1, at=NOW)
-    Process(store).send(chord_id, s=b"late")
-    assert store.get(chord_id).signature is None
 
 
 def test_an_unsure_entry_makes_no_chord_but_waits_for_one(store: Store) -> None:
@@ -370,107 +300,12 @@ def test_an_unsure_entry_makes_no_chord_but_waits_for_one(store: Store) -> None:
     assert (chord.counted, chord.header[0].state, chord.header[0].worker) == (1, "failed", "one@host")
 
 
-def test_ids_of_any_form(store: Store) -> None:
-    chord_id, odd = "my chord \U0001f3b5", ["a", "x" * 10_000, "nul\0", "lone \ud800", "0123456789abcdef"]
-    Process(store).send(
-        chord_id,
-        [ended(i, NOW, index=n, started=NOW, counted=True) for n, i in enumerate(odd)],
-        n=len(odd) + 1,
-    )
-    chord = store.get(chord_id).chord
-    assert [part.task_id for part in chord.header] == odd
-    assert chord.counted == len(odd)
-    for task_id in odd:
-        assert store.get(task_id).chord.chord_id == chord_id
-
-
-@pytest.mark.parametrize("name", ["nul\0", "lone \ud800", "\U0001f3b5" * 300, "x" * 10_000, "a}{b", "\xff\n"])
-def test_names_of_any_form_are_cut(store: Store, name: str) -> None:
-    chord_id, task = new_id(), new_id()
-    worker = Process(store, node=name)
-    fields = {"index": 0, "name": name, "queue": name}
-    worker.send(
-        chord_id,
-        [ended(task, NOW, End.FAILED, started=NOW, error=name, **fields)],
-        c=callback(new_id(), name),
-        x=[NOW, name],
-    )
-    recorded = store.get(chord_id)
-    part = recorded.chord.header[0]
-    assert [part.name, part.queue, part.worker, part.error] == [name[:200]] * 4
-    assert recorded.chord.callback.name == name[:200]
-    assert recorded.dispatch_error[1] == name[:200]
-    assert sum(store.counters().header_tasks.values()) == 2
-
-
-def test_two_tasks_with_one_index_are_two(store: Store) -> None:
-    chord_id, tasks = new_id(), [new_id(), new_id()]
-    Process(store).send(chord_id, [ended(i, NOW, index=1, started=NOW, counted=True) for i in tasks], n=2)
-    chord = store.get(chord_id).chord
-    assert {part.task_id for part in chord.header} == set(tasks)
-    assert chord.counted == 2
-
-
-def test_huge_and_absent_indexes(store: Store) -> None:
-    chord_id, far, nowhere = new_id(), new_id(), new_id()
-    Process(store).send(chord_id, [published(far, NOW, index=1 << 40), published(nowhere, NOW)])
-    assert {(p.index, p.task_id) for p in store.get(far).chord.header} == {(1 << 40, far), (None, nowhere)}
-
-
-def test_times_far_apart(store: Store) -> None:
-    chord_id, tasks = new_id(), [new_id(), new_id()]
-    worker = Process(store)
-    worker.send(chord_id, [published(i, NOW, index=n) for n, i in enumerate(tasks)])
-    worker.send(chord_id, [ended(tasks[0], NOW + 86_400, index=0, started=NOW + 80_000, counted=True)])
-    worker.send(chord_id, [started(tasks[1], NOW - 86_400, index=1)])
-    first, second = store.get(chord_id).chord.header
-    assert first.finished_at == pytest.approx(NOW + 86_400, abs=0.001)
-    assert second.started_at == pytest.approx(NOW - 86_400, abs=0.001)
-    assert second.published_at == pytest.approx(NOW, abs=0.001)
-
-
-def test_progress_is_never_in_the_future(store: Store) -> None:
-    chord_id = new_id()
-    Process(store).send(chord_id, [published(new_id(), NOW + 10_000, index=0)])
-    assert store.get(chord_id).chord.progressed_at <= store.now() + 1.5
-
-
-def test_a_chord_of_a_hundred_thousand(store: Store) -> None:
-    chord_id, tasks = new_id(), [new_id() for _ in range(100_000)]
-    worker, size = Process(store), len(tasks)
-    for start in range(0, size, 5000):
-        parts = list(enumerate(tasks))[start : start + 5000]
-        worker.send(
-            chord_id,
-            [ended(i, NOW + 1, index=n, started=NOW, counted=True) for n, i in parts if n != 77_777],
-            n=size,
-        )
-    assert store.get(tasks[99_999]).chord.counted == size - 1
-    (listed,) = store.open_chords()
-    assert [gap.index for gap in listed.chord.missing] == [77_777]
-    chord = store.get(chord_id).chord
-    assert [part.task_id for part in chord.header] == [i for n, i in enumerate(tasks) if n != 77_777]
-
-
 def test_namespaces_do_not_mix(open_store: OpenStore) -> None:
     one, other = open_store(namespace="one"), open_store(namespace="other")
     chord_id, _, _ = run_chord(one, size=1, at=NOW)
     assert one.get(chord_id).chord.namespace == "one"
     assert other.get(chord_id) is None
     assert other.counters().started == {}
-
-
-def test_a_batch_of_another_version_or_of_no_version_is_refused_and_counted(store: Store) -> None:
-    chord_id = new_id()
-    batch = pack("boot", 1, "node", [(chord_id, {"n": 1}, [])])
-    store.apply(b"\x97\x02" + batch[2:])
-    store.apply(b"\xff\xfe no msgpack")
-    broken = published(new_id(), "not a time", index=0)
-    fine = new_id()
-    chords = [(chord_id, {"n": 1}, [broken]), (fine, {"n": 1}, [])]
-    store.apply(pack("boot", 2, "node", chords, dropped={"overflow": 7}))
-    assert store.get(fine).chord.size == 1
-    assert store.counters().dropped == {"version": 1, "overflow": 7, "corrupt": 2}
 
 
 def test_chords_are_settled_once_after_a_second(store: Store) -> None:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
 from chordwatch.recording.records import Heartbeat
 from chordwatch.store.protocol import Store
-from tests.contract.batches import CALLBACK, TASK, Process, callback, ended, new_id, published, run_chord
+from tests.contract.batches import (
+    CALLBACK,
+    TASK,
+    Process,
+    callback,
+    ended,
+    new_id,
+    published,
+    run_chord,
+    started,
+)
 from tests.contract.conftest import OpenStore
 from tests.support.polling import wait_until
 
@@ -33,6 +44,34 @@ def test_open_chords_are_listed_those_without_progress_first(store: Store) -> No
     Process(store).send(oldest, [published(new_id(), NOW + 30, index=1)])
     assert [c.chord.chord_id for c in store.open_chords()] == [middle, newest, oldest]
     assert len(store.open_chords(limit=1)[0].chord.header) == 1
+
+
+def test_of_a_large_header_a_list_tells_all_of_what_is_not_counted(store: Store) -> None:
+    """What a monitor judges: where a task of it was lost stands in its runs."""
+    chord_id, tasks = new_id(), [new_id() for _ in range(2000)]
+    parts = list(enumerate(tasks))
+    worker = Process(store, node="worker@host")
+    worker.send(
+        chord_id,
+        [published(id_, NOW, index=index) for index, id_ in parts],
+        n=2000,
+        c=callback(new_id()),
+    )
+    worker.send(
+        chord_id,
+        [ended(id_, NOW + 2, index=index, started=NOW + 1, counted=True) for index, id_ in parts[:-2]],
+    )
+    worker.send(chord_id, [started(tasks[-1], NOW + 3, index=1999)])
+
+    [listed] = store.open_chords()
+    waiting = [task for task in listed.chord.header if not task.counted]
+    assert waiting == [task for task in store.get(chord_id).chord.header if not task.counted]
+    assert [(task.index, task.published_at, task.worker) for task in waiting] == [
+        (1998, pytest.approx(NOW, abs=0.002), None),
+        (1999, pytest.approx(NOW, abs=0.002), "worker@host"),
+    ]
+    assert [gap.index for gap in listed.chord.missing] == [1998, 1999]
+    assert (listed.chord.size, listed.chord.counted) == (2000, 1998)
 
 
 def test_finished_chords_are_listed_newest_first(store: Store) -> None:
@@ -109,6 +148,21 @@ def test_a_heartbeat_is_bounded(store: Store) -> None:
     store.beat(Heartbeat(node="n" * 999, boot="b", pid=1, queues=(), concurrency=1, pool="x", active=ids))
     (worker,) = store.workers()
     assert (len(worker.heartbeat.node), len(worker.heartbeat.active)) == (200, 1000)
+
+
+@pytest.mark.parametrize("node", ["one@host", "lone \ud800\0", "n" * 999])
+def test_a_worker_is_connected_from_its_first_heartbeat_to_its_goodbye(
+    node: str, store: Store, open_as_worker: Callable[[Heartbeat], Store]
+) -> None:
+    told = Heartbeat(node=node, boot="b1", pid=7, queues=(), concurrency=1, pool="solo")
+    assert store.connections() == frozenset()
+    worker = open_as_worker(told)
+    worker.beat(told)
+    (known,) = store.workers()
+    assert store.connections() == {(known.heartbeat.node, "b1")}
+    worker.beat(told, goodbye=True)
+    worker.close()
+    wait_until(lambda: store.connections() == frozenset(), "the connection is closed")
 
 
 def test_the_state_counts_chords_and_bytes(store: Store) -> None:

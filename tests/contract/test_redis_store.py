@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 
 import pytest
 from redis import Redis
 from redis.crc import key_slot
+from redis.exceptions import ResponseError
 
 from chordwatch.errors import UnreachableError
 from chordwatch.recording.records import Heartbeat
@@ -22,7 +24,7 @@ from tests.support.servers import Processes, RedisServer
 NOW = time.time() - 100
 BEAT = Heartbeat(node="one@host", boot="b1", pid=7, queues=("celery",), concurrency=4, pool="prefork")
 #: What a test may leave: what all chords share.
-SHARED = {b"m", b"k", b"names", b"callbacks"}
+SHARED = {b"m", b"k", b"callbacks", b"pairs"}
 
 
 def fill(store: Store) -> list[str]:
@@ -47,6 +49,7 @@ def read_everything(store: Store, ids: list[str]) -> None:
     store.open_counts()
     store.counters()
     store.workers()
+    store.connections()
     store.state()
 
 
@@ -93,6 +96,8 @@ def test_foreign_data_in_any_key_stops_nothing(
         ids = fill(store)
 
 
+# A spoilt size makes a header of 200,000 parts: by chance in many of the 40 rounds.
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", range(2))
 def test_bytes_changed_at_random_stop_nothing(
     seed: int, open_redis_store: OpenStore, redis: RedisServer
@@ -197,6 +202,51 @@ def test_one_named_connection(open_redis_store: OpenStore, redis: RedisServer) -
     )
 
 
+def test_connections_are_named_while_batches_are_sent(
+    open_redis_store: OpenStore, redis: RedisServer
+) -> None:
+    store, reader = open_redis_store(client_name="chordwatch:one@host:b1"), open_redis_store()
+    run_chord(store, size=2, at=NOW)
+    assert reader.connections() == store.connections() == {("one@host", "b1")}
+    chord_id, *_ = run_chord(store, size=2, at=NOW)
+    assert store.get(chord_id).chord.state == "succeeded"
+    redis.broker.client_kill_filter(_id=client_id(redis, "chordwatch:one@host:b1"))
+    assert reader.connections() == frozenset()
+
+
+def client_id(redis: RedisServer, name: str) -> str:
+    """Return the id of a named connection."""
+    return next(client["id"] for client in redis.broker.client_list() if client["name"] == name)
+
+
+def test_who_may_not_list_clients_does_not_know_who_is_connected(processes: Processes) -> None:
+    server = RedisServer(processes)
+    rights = ("+@all", "-client", "+client|setname", "+client|setinfo")
+    for right in rights:  # an older Redis does not know the last one
+        with suppress(ResponseError):
+            server.broker.execute_command("ACL", "SETUSER", "few", "on", ">open-sesame", "~*", "&*", right)
+    url = f"redis://few:open-sesame@127.0.0.1:{server.port}/0"
+    store = RedisStore(url, client_name="chordwatch:one@host:b1")
+    store.beat(BEAT)
+    assert store.connections() is None
+    assert [worker.heartbeat.node for worker in store.workers()] == ["one@host"]
+    store.close()
+    server.close()
+
+
+def test_behind_a_proxy_nobody_knows_who_is_connected(
+    open_redis_store: OpenStore, redis: RedisServer
+) -> None:
+    store = open_redis_store()
+    store.now()
+    redis.broker.client_kill_filter(_id=client_id(redis, "chordwatch:test"))
+    store._redis.connection_pool.connection_kwargs["client_name"] = (
+        None  # the proxy's connections have no names
+    )
+    store._redis.connection_pool.reset()
+    assert store.connections() is None
+
+
 def test_a_store_that_cannot_be_reached_is_named_without_its_password() -> None:
     store = RedisStore("redis://:secret@127.0.0.1:1/0", client_name="chordwatch:test")
     for call in (
@@ -205,6 +255,7 @@ def test_a_store_that_cannot_be_reached_is_named_without_its_password() -> None:
         store.state,
         lambda: store.beat(BEAT),
         store.now,
+        store.connections,
     ):
         with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1") as raised:
             call()

@@ -106,13 +106,18 @@ class RedisServer:
 
     def __init__(self, processes: Processes, *options: str) -> None:
         self.port = free_port()
-        self.process = processes.start(
+        self._processes, self._options = processes, options
+        self.broker, self.backend = self.client(0), self.client(1)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, empty, at its port: at first, or after it was killed."""
+        self.process = self._processes.start(
             f"redis-{self.port}",
             redis_binary(),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
-            *("--dir", str(processes.folder), *options),
+            *("--dir", str(self._processes.folder), *self._options),
         )
-        self.broker, self.backend = self.client(0), self.client(1)
         wait_until(self._answers, f"Redis answers on port {self.port}")
 
     def url(self, database: int) -> str:

@@ -11,22 +11,22 @@ from celery import Celery
 app = Celery("project", broker="memory://", backend="cache+memory://", set_as_current=False)
 
 
-@app.task(name="project.add")
+@app.task(name="project.add", shared=False)
 def add(x: int, y: int) -> int:
     return x + y
 
 
-@app.task(name="project.collect")
+@app.task(name="project.collect", shared=False)
 def collect(parts: Any) -> Any:
     return parts
 
 
-@app.task(name="project.report")
+@app.task(name="project.report", shared=False)
 def report(parts: Any) -> Any:
     return parts
 
 
-@app.task(name="project.alarm")
+@app.task(name="project.alarm", shared=False)
 def alarm(*_: Any) -> None:
     return
 

@@ -8,7 +8,7 @@ from typing import Any
 from chordwatch.errors import UnreachableError
 from chordwatch.model import FINISHED, Attempt, HeaderTask
 from chordwatch.recording.records import Heartbeat
-from chordwatch.store.protocol import Counters, RecordedChord, StoreState, WorkerRecord
+from chordwatch.store.protocol import Counters, Judgement, RecordedChord, StoreState, WorkerRecord
 from tests.unit.seen import NOW, header_task, open_chord
 
 AWAY = "The store at redis://db:6379/0 does not answer (TimeoutError); check that it runs there and the URL."
@@ -46,10 +46,22 @@ def beat(
     last: float = NOW,
     gone: bool = False,
     pool: str = "solo",
+    active: tuple[str, ...] = (),
+    reserved: tuple[str, ...] = (),
+    queues: tuple[str, ...] = ("celery",),
+    ahead: float = 0.0,
 ) -> WorkerRecord:
-    """Return a worker as its heartbeats tell."""
+    """Return a worker as its heartbeats tell; its clock is `ahead` by so many seconds."""
     heartbeat = Heartbeat(
-        node=node, boot=f"{node}-{first}", pid=1, queues=("celery",), concurrency=1, pool=pool
+        node=node,
+        boot=f"{node}-{first}",
+        pid=1,
+        queues=queues,
+        concurrency=1,
+        pool=pool,
+        active=active,
+        reserved=reserved,
+        at=last + ahead,
     )
     return WorkerRecord(heartbeat=heartbeat, first_beat_at=first, last_beat_at=last, gone=gone)
 
@@ -107,6 +119,16 @@ class FakeStore:
         """Return what was given."""
         self._answer()
         return self._workers
+
+    def connections(self) -> frozenset[tuple[str, str]] | None:
+        """Return that nobody knows."""
+        self._answer()
+        return None
+
+    def judgements(self, chord_ids: Iterable[str]) -> Mapping[str, Judgement]:  # noqa: ARG002  # the protocol's
+        """Return none: no monitor has looked."""
+        self._answer()
+        return {}
 
     def state(self) -> StoreState:
         """Return that it is small."""

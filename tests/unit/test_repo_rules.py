@@ -30,7 +30,20 @@ EXCEPTIONS: dict[str, str] = {}
 MODULES = sorted(
     path for folder in ("monitor", "tasks", "dashboards") for path in (ROOT / folder).rglob("*.py")
 )
-COMMANDS = ["list", "show", "check", "results", "report", "watch", "monitor", "config"]
+COMMANDS = [
+    "list",
+    "show",
+    "explain",
+    "check",
+    "results",
+    "report",
+    "watch",
+    "monitor",
+    "doctor",
+    "dashboard",
+    "rules",
+    "config",
+]
 
 
 def named(path: Path) -> str:
@@ -164,7 +177,7 @@ def test_every_setting_is_in_the_docs(setting: Setting) -> None:
 
 def test_every_metric_is_in_the_docs() -> None:
     look = Look(taken_at=0.0, queues=(Queue(name="q", length=0, unacked=0, consumers=0),))
-    collector = ChordCollector(look, 0.0, reachable=True, totals=Totals(up=True))
+    collector = ChordCollector(look=look, totals=Totals(up=True), errors={"look": 0})
     names = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in collector.collect()
     }

@@ -13,7 +13,6 @@ from chordwatch.settings import (
     Settings,
     read_settings,
     shown_url,
-    store_url_of,
 )
 from tests.support.servers import ROOT
 
@@ -162,6 +161,12 @@ def test_a_namespace_that_could_not_stand_in_a_key_is_refused(name: object) -> N
         read_settings({"chordwatch_namespace": name})
 
 
+def test_a_choice_is_one_of_its_words() -> None:
+    assert read_settings({"chordwatch_log_format": " JSON "}).log_format == "json"
+    with pytest.raises(SettingError, match=r"chordwatch_log_format is 'xml', but must be text or json\."):
+        read_settings({"chordwatch_log_format": "xml"})
+
+
 def test_an_argument_that_is_no_setting_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(
         SettingError, match=r"^There is no setting flush_intervall; did you mean flush_interval\.$"
@@ -169,130 +174,10 @@ def test_an_argument_that_is_no_setting_is_refused_with_the_nearest_name() -> No
         read_settings({}, flush_intervall=1)
 
 
-@pytest.mark.parametrize(
-    "value", ["amqp://u:pass@host//", "pass", "redis", "redis:pass", ":pass@host:6379", ["redis://:pass@h"]]
-)
-def test_a_store_url_that_is_not_redis_is_refused_without_showing_it(value: object) -> None:
-    with pytest.raises(SettingError) as caught:
-        read_settings({"chordwatch_store_url": value})
-
-    assert str(caught.value).startswith("chordwatch_store_url must be a URL of Redis")
-    assert "pass" not in str(caught.value)
-
-
 def test_settings_do_not_show_the_password_in_a_traceback() -> None:
-    assert "pass" not in repr(read_settings({}, store_url="redis://:pass@host/0"))
+    shown = repr(read_settings({}, store_url="redis://:sesame@host/0", dashboard_password="open-sesame"))
 
-
-def store_of(
-    broker: object = "memory://", backend: object = None, store_url: str = "", **conf: object
-) -> tuple[str, dict[str, Any]]:
-    app = Celery("project", set_as_current=False)
-    app.conf.update(broker_url=broker, result_backend=backend, **conf)
-    url, options = store_url_of(read_settings(app.conf, store_url=store_url), app.conf)
-    return url, dict(options)
-
-
-SENTINELS = "sentinel://:pw@one:26379;sentinel://:pw@two:26379/0"
-
-
-@pytest.mark.parametrize(
-    ("broker", "backend", "expected"),
-    [
-        ("redis://b/0", "redis://r/1", "redis://b/0"),
-        ("rediss://b/0?ssl_cert_reqs=required", None, "rediss://b/0?ssl_cert_reqs=required"),
-        ("redis://", None, "redis://"),
-        (
-            "redis+socket:///run/redis.sock?virtual_host=2",
-            None,
-            "redis+socket:///run/redis.sock?virtual_host=2",
-        ),
-        ("amqp://b", "redis://:p;w@r/1", "redis://:p;w@r/1"),
-        ("amqp://b", "redis+socket:///run/redis.sock", "redis+socket:///run/redis.sock"),
-        ("amqp://b", "proj.backends:Mine+redis://r/1", "redis://r/1"),
-        (["redis://b/0", "redis://c/0"], None, "redis://b/0"),
-        ("redis://b/0;redis://c/0", None, "redis://b/0"),
-        (["amqp://b", "redis://c/0"], "redis://r/1", "redis://r/1"),
-        (SENTINELS, "redis://r/1", SENTINELS),
-        (SENTINELS.split(";"), None, SENTINELS),
-        (None, SENTINELS, SENTINELS),
-    ],
-)
-def test_the_store_is_the_broker_where_it_is_redis_else_the_result_backend(
-    broker: object, backend: object, expected: str
-) -> None:
-    assert store_of(broker, backend)[0] == expected
-
-
-@pytest.mark.parametrize("backend", [None, "rpc://", "db+sqlite:///x", object(), "redis"])
-def test_without_a_redis_the_sentence_names_the_setting(backend: object) -> None:
-    with pytest.raises(
-        SettingError, match=r"^Neither the broker nor the result backend is Redis, .*chordwatch_store_url"
-    ):
-        store_of("amqp://user:pass@b//", backend)
-
-
-def test_the_environment_of_celery_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CELERY_BROKER_URL", "redis://env/0")
-
-    assert store_of("amqp://b")[0] == "redis://env/0"
-
-
-def test_the_options_are_those_of_the_connection_that_was_chosen() -> None:
-    conf = {
-        "broker_transport_options": {"master_name": "main"},
-        "broker_use_ssl": {"ssl_ca_certs": "/ca"},
-        "result_backend_transport_options": {"global_keyprefix": "x"},
-        "redis_backend_credential_provider": "proj.Provider",
-    }
-
-    assert store_of("redis://b", "redis://r", **conf)[1] == {
-        "master_name": "main",
-        "ssl": {"ssl_ca_certs": "/ca"},
-    }
-    assert store_of("amqp://b", "redis://r", **conf)[1] == {
-        "global_keyprefix": "x",
-        "credential_provider": "proj.Provider",
-    }
-
-
-def test_a_store_of_its_own_has_options_only_of_the_same_server() -> None:
-    conf = {"broker_transport_options": {"socket_timeout": 1}}
-
-    assert store_of("rediss://u:p@b:6380/0", store_url="rediss://v:q@b:6380/5", **conf) == (
-        "rediss://v:q@b:6380/5",
-        {"socket_timeout": 1},
-    )
-    assert store_of("rediss://b:6380/0", store_url="rediss://c:6380/0", **conf)[1] == {}
-    assert store_of("rediss://b:6380/0", store_url="redis://b:6380/0", **conf)[1] == {}
-
-
-def test_a_sentinel_of_its_own_may_name_the_service() -> None:
-    assert store_of("amqp://b", store_url=f"{SENTINELS}?master_name=main") == (
-        SENTINELS,
-        {"master_name": "main"},
-    )
-    assert store_of("amqp://b", store_url=SENTINELS) == (SENTINELS, {})
-
-
-def test_the_options_of_the_app_are_not_changed() -> None:
-    app = Celery("project", broker="redis://b", set_as_current=False)
-    app.conf.broker_transport_options = {"a": 1}
-    app.conf.broker_use_ssl = True
-
-    store_url_of(read_settings(app.conf), app.conf)
-
-    assert app.conf.broker_transport_options == {"a": 1}
-
-
-def test_reading_settings_finalizes_no_app_and_connects_to_nothing() -> None:
-    app = Celery("project", broker="redis://127.0.0.1:1/0", set_as_current=False)
-
-    store_url_of(read_settings(app.conf), app.conf)
-
-    assert not app.finalized
-    assert app._pool is None
-    assert "amqp" not in vars(app)
+    assert "sesame" not in shown
 
 
 @pytest.mark.parametrize(
@@ -317,26 +202,36 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
 
 def test_every_setting_has_a_field_a_default_and_a_meaning() -> None:
     assert {setting.name for setting in SETTINGS} == set(Settings.__slots__) - {"origins"}
-    types = {"seconds": float, "whole number": int, "yes or no": bool, "name": str, "URL": str}
+    types: dict[str, type] = {
+        "seconds": float,
+        "whole number": int,
+        "yes or no": bool,
+        "list of seconds": tuple,
+    }
     for setting in SETTINGS:
         assert setting.help.endswith(".")
         assert setting.key == f"chordwatch_{setting.name}"
         assert setting.env == setting.key.upper()
-        assert type(setting.default) is types[setting.kind]
+        assert type(setting.default) is types.get(setting.kind, str)
+        assert (setting.kind == "choice") == (setting.default in setting.choices)
         if type(setting.default) in {int, float}:
             assert 0 < setting.minimum <= setting.default <= setting.maximum
 
 
+def documented_default(setting: Setting) -> str:
+    match setting.default:
+        case bool():
+            return str(setting.default).lower()
+        case int() | float():
+            return f"{setting.default:.12g}"
+        case tuple():
+            return ", ".join(f"{bound:.12g}" for bound in setting.default)
+    return f"`{setting.default}`" if setting.default else ""
+
+
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_the_docs_have_the_row_of_every_setting(setting: Setting) -> None:
-    default = (
-        str(setting.default).lower()
-        if setting.kind == "yes or no"
-        else f"{setting.default:.12g}"
-        if setting.kind in {"seconds", "whole number"}
-        else setting.default
-    )
-    shown = default if not isinstance(setting.default, str) else f"`{default}`" if default else ""
+    shown = documented_default(setting)
     row = f"| `{setting.key}` | `{setting.env}` | {shown} | {setting.help} |".replace("|  |", "| |")
 
     assert row in (ROOT / "docs" / "settings.md").read_text().splitlines()
@@ -348,9 +243,60 @@ def test_the_docs_have_no_row_of_a_setting_that_is_gone() -> None:
     assert rows == len(SETTINGS)
 
 
-@pytest.mark.parametrize("url", ["redis://bob:S3cret/Pw@host:6379/0", "redis://bob:S3cret@host:notaport/0"])
-def test_a_url_whose_port_cannot_be_read_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(SettingError, match="percent-encoded") as refused:
-        read_settings({"chordwatch_store_url": url})
+@pytest.mark.parametrize(
+    ("given", "bounds"),
+    [("0.1, 1,10", (0.1, 1.0, 10.0)), ([1, 2.5], (1.0, 2.5)), ((7,), (7.0,)), ("1e-3", (0.001,))],
+)
+def test_bounds_are_a_list_or_a_text_with_commas(given: object, bounds: tuple[float, ...]) -> None:
+    assert read_settings({"chordwatch_duration_buckets": given}).duration_buckets == bounds
 
-    assert "S3cret" not in str(refused.value)
+
+@pytest.mark.parametrize(
+    "given", ["", "1,1", "2,1", "0,1", "-1", "1,inf", "1,nan", "a", 5, [], [None], list(range(1, 42))]
+)
+def test_bounds_that_make_no_histogram_are_refused(given: object) -> None:
+    with pytest.raises(
+        SettingError, match=r"chordwatch_duration_buckets is .* each greater than the one before"
+    ):
+        read_settings({"chordwatch_duration_buckets": given})
+
+
+@pytest.mark.parametrize("given", ["https://chords.example", "https://chords.example/"])
+def test_an_address_has_no_slash_at_its_end(given: str) -> None:
+    assert read_settings({"chordwatch_dashboard_url": given}).dashboard_url == "https://chords.example"
+
+
+@pytest.mark.parametrize(
+    "given", ["chords.example", "ftp://x", "http://", "http://a b", "http://x:y", "javascript:alert(1)"]
+)
+def test_what_is_no_web_address_is_refused(given: str) -> None:
+    with pytest.raises(
+        SettingError, match=r"chordwatch_dashboard_url must be an http:// or https:// address"
+    ):
+        read_settings({"chordwatch_dashboard_url": given})
+
+
+@pytest.mark.parametrize("given", [True, 1234, ["open-sesame"], b"open-sesame"])
+def test_a_password_is_a_text_and_is_not_shown_when_it_is_none(given: Any) -> None:
+    with pytest.raises(SettingError) as refused:
+        read_settings({"chordwatch_dashboard_password": given})
+
+    assert str(refused.value) == "chordwatch_dashboard_password must be a text."
+
+
+def test_a_password_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHORDWATCH_DASHBOARD_PASSWORD", " pass word ")
+
+    assert read_settings({}).dashboard_password == " pass word "
+
+
+def test_the_address_of_a_trace_says_where_the_id_belongs() -> None:
+    assert read_settings({}).trace_url == ""
+    address = "http://jaeger.example:16686/trace/{trace_id}"
+    assert read_settings({"chordwatch_trace_url": address}).trace_url == address
+    grafana = "https://grafana.example/explore?left={trace_id}/"
+    assert read_settings({"chordwatch_trace_url": grafana}).trace_url == grafana
+    with pytest.raises(SettingError, match=r"chordwatch_trace_url must have \{trace_id\} where"):
+        read_settings({"chordwatch_trace_url": "http://jaeger.example/trace/"})
+    with pytest.raises(SettingError, match="must be an http:// or https:// address"):
+        read_settings({"chordwatch_trace_url": "javascript:alert('{trace_id}')"})

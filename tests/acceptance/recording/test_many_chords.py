@@ -23,7 +23,7 @@ RETENTION = 1.0
 CALLS = 500
 STRINGS = ["shop.tasks.price", "shop.tasks.total", "celery"]
 #: What does not grow with the chords: totals, names, what processes have sent, which versions have written.
-LASTING = {"m", "k", "p", "callbacks", "names", "versions", "workers", "w"}
+LASTING = {"m", "k", "p", "callbacks", "pairs", "versions", "workers", "w"}
 
 
 def batch(boot: str, sequence: int, numbers: Iterator[int]) -> bytes:

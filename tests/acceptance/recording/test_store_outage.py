@@ -161,6 +161,7 @@ def under_load(
         extra = {**settings_of, "CHORDWATCH_STORE_URL": outage.url} if name == "watched" else {}
         loads.append(Load(shop, name, **extra))
     producers = [load.start(BEFORE + DURING + AFTER) for load in loads]
+    wait_until(lambda: all(load.published() for load in loads), "both loads are under way", 60)
     began, ended = fail_for_a_while(outage, kind)
     assert [producer.wait(60) for producer in producers] == [0, 0]
     for load in loads:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, celery, clean_environment, free_port, kill
 
 FINISHED, OPEN = 600, 400
-COMMANDS = ("list", "show", "check", "results", "report", "watch", "monitor", "config")
+COMMANDS = ("list", "show", "check", "results", "report", "watch", "monitor", "doctor", "config")
 
 
 @dataclass
@@ -42,6 +41,10 @@ class Crowd:
     def urls(self) -> tuple[str, str]:
         """Return where broker and backend are."""
         return self.stranger.broker_url, self.stranger.backend_url
+
+    def ask(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command with more time for a look than a busy machine needs: what is asked here is what it sees."""
+        return start_chords(*self.urls, *arguments, env=clean_environment(CHORDWATCH_LOOK_SECONDS="30"))
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +87,9 @@ def only_document(done: subprocess.CompletedProcess[str]) -> Any:
 
 def test_list_finds_the_hung_chord_among_a_thousand(crowd: Crowd) -> None:
     started = [
-        start_chords(*crowd.urls, "list", "--health", "hung", "--format", "json"),
-        start_chords(*crowd.urls, "list", "--limit", "2000", "--format", "json"),
-        start_chords(*crowd.urls, "list", "--health", "hung"),
+        crowd.ask("list", "--health", "hung", "--format", "json"),
+        crowd.ask("list", "--limit", "2000", "--format", "json"),
+        crowd.ask("list", "--health", "hung"),
     ]
     hung, everything, table = (finish(process) for process in started)
     found = only_document(hung)
@@ -105,7 +108,7 @@ def test_list_finds_the_hung_chord_among_a_thousand(crowd: Crowd) -> None:
 
 
 def test_list_shows_at_most_so_many_the_oldest_open_first(crowd: Crowd) -> None:
-    found = only_document(chords(*crowd.urls, "list", "--limit", "3", "--format", "json"))
+    found = only_document(finish(crowd.ask("list", "--limit", "3", "--format", "json")))
     times = [chord["opened_at"] or chord["progressed_at"] for chord in found]
 
     assert len(found) == 3
@@ -115,7 +118,7 @@ def test_list_shows_at_most_so_many_the_oldest_open_first(crowd: Crowd) -> None:
 
 def test_show_agrees_by_group_by_callback_and_by_header_task(crowd: Crowd) -> None:
     ids = [group_id(crowd.hung), crowd.hung.id, *header_ids(crowd.hung)]
-    started = [start_chords(*crowd.urls, "show", id_, "--format", "json") for id_ in ids]
+    started = [crowd.ask("show", id_, "--format", "json") for id_ in ids]
     seen = [timeless(only_document(finish(process))) for process in started]
 
     assert seen[0]["chord_id"] == group_id(crowd.hung)
@@ -134,7 +137,7 @@ def timeless(value: Any) -> Any:
 
 
 def test_check_names_the_hung_chord_and_exits_1(crowd: Crowd) -> None:
-    started = [start_chords(*crowd.urls, "check"), start_chords(*crowd.urls, "check", "--format", "json")]
+    started = [crowd.ask("check"), crowd.ask("check", "--format", "json")]
     table, parsed = (finish(process) for process in started)
 
     assert (table.returncode, parsed.returncode) == (1, 1)
@@ -144,8 +147,8 @@ def test_check_names_the_hung_chord_and_exits_1(crowd: Crowd) -> None:
 
 def test_results_gives_the_parts_in_header_order_with_gaps(crowd: Crowd) -> None:
     started = [
-        start_chords(*crowd.urls, "results", crowd.hung.id, "--format", "json"),
-        start_chords(*crowd.urls, "results", crowd.hung.id),
+        crowd.ask("results", crowd.hung.id, "--format", "json"),
+        crowd.ask("results", crowd.hung.id),
     ]
     parsed, table = (finish(process) for process in started)
     rows = only_document(parsed)
@@ -160,8 +163,31 @@ def test_results_gives_the_parts_in_header_order_with_gaps(crowd: Crowd) -> None
     assert table.returncode == 0
 
 
+def test_list_and_show_find_a_lost_message_as_explain_does(redis: RedisServer, processes: Processes) -> None:
+    stranger = Stranger(redis, processes)
+    worker = stranger.worker("quick")
+    t = stranger.tasks
+    lost = chord([t.add.s(1, 1), t.add.s(2, 2).set(queue="nobody")], t.collect.s()).apply_async()
+    wait_until(lambda: stranger.counted(group_id(lost)) == 1, "one part is counted")
+    stranger.broker.delete("nobody")
+
+    urls, id_ = (stranger.broker_url, stranger.backend_url), group_id(lost)
+    commands = (("explain", id_), ("show", id_), ("list",), ("list", "--health", "hung"))
+    started = [start_chords(*urls, *command, "--format", "json") for command in commands]
+    explained, shown, listed, hung = (only_document(finish(process)) for process in started)
+
+    assert explained["health"] == "hung"
+    causes = [verdict["cause"] for verdict in explained["verdicts"]]
+    for found in (shown, *listed, *hung):
+        assert found["chord_id"] == id_
+        assert [verdict["cause"] for verdict in found["verdicts"]] == causes
+    assert len(listed) == len(hung) == 1
+    kill(worker)
+    stranger.close()
+
+
 def test_report_says_what_a_ticket_needs_and_no_host(crowd: Crowd) -> None:
-    done = chords(*crowd.urls, "report", group_id(crowd.hung))
+    done = finish(crowd.ask("report", group_id(crowd.hung)))
 
     assert done.returncode == 0, done.stderr
     assert f"`{group_id(crowd.hung)}`" in done.stdout
@@ -187,7 +213,9 @@ def test_the_projects_own_app_sees_the_same(crowd: Crowd) -> None:
     assert [chord["chord_id"] for chord in only_document(done)] == [group_id(crowd.hung)]
 
 
-@pytest.mark.parametrize("backend", ["garbage", "db+sqlite:///x.db", "rpc://", "rediss://127.0.0.1:1/0"])
+@pytest.mark.parametrize(
+    "backend", ["garbage", "db+sqlite:////no/such/folder/x.db", "nonsense://", "rediss://127.0.0.1:1/0"]
+)
 def test_a_result_backend_that_cannot_be_read_is_a_sentence_and_exit_3(crowd: Crowd, backend: str) -> None:
     done = finish(start_chords(crowd.urls[0], backend, "list"))
 
@@ -197,7 +225,7 @@ def test_a_result_backend_that_cannot_be_read_is_a_sentence_and_exit_3(crowd: Cr
 
 
 def test_an_unknown_id_is_a_sentence_and_exit_1(crowd: Crowd) -> None:
-    started = [start_chords(*crowd.urls, command, "no-such-id") for command in ("show", "results", "report")]
+    started = [crowd.ask(command, "no-such-id") for command in ("show", "results", "report")]
     for done in (finish(process) for process in started):
         assert (done.returncode, done.stdout) == (1, "")
         assert "No chord found for no-such-id" in done.stderr
@@ -207,7 +235,7 @@ def test_an_unknown_id_is_a_sentence_and_exit_1(crowd: Crowd) -> None:
 def test_notes_do_not_disturb_the_document(crowd: Crowd) -> None:
     crowd.stranger.broker.lpush("junk", "no message")
     crowd.stranger.broker.sadd("_kombu.binding.junk", "\x06\x16\x06\x16junk")
-    done = chords(*crowd.urls, "list", "--health", "hung", "--format", "json")
+    done = finish(crowd.ask("list", "--health", "hung", "--format", "json"))
     crowd.stranger.broker.delete("junk", "_kombu.binding.junk")
 
     assert [chord["chord_id"] for chord in only_document(done)] == [group_id(crowd.hung)]
@@ -240,6 +268,7 @@ def test_an_unreachable_server_is_named_without_its_password(
     assert "open-sesame" not in done.stderr
 
 
+@pytest.mark.soak
 def test_a_server_that_never_answers_is_unreachable_as_well(redis: RedisServer, processes: Processes) -> None:
     frozen = RedisServer(processes)
     frozen.process.send_signal(signal.SIGSTOP)
@@ -304,11 +333,11 @@ def test_a_setting_that_cannot_be_used_is_exit_2(redis: RedisServer) -> None:
     assert "CHORDWATCH_LOOK_SECONDS" in done.stderr
 
 
-def test_a_backend_that_is_not_redis_is_refused_in_a_sentence(redis: RedisServer, tmp_path: Path) -> None:
-    done = chords(redis.url(0), f"file://{tmp_path}", "list")
+def test_a_backend_that_cannot_be_read_is_said_in_a_sentence_and_the_rest_goes_on(redis: RedisServer) -> None:
+    done = chords(redis.url(0), "rpc://", "list", "--format", "json")
 
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "only Redis can be read" in done.stderr
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert "The result backend (RPCBackend) is none that can be read" in done.stderr
 
 
 def test_every_command_has_help() -> None:

@@ -212,6 +212,7 @@ def test_a_chord_with_foreign_keys_can_be_shown(redis: RedisServer, key: str) ->
     assert [done.returncode for done in finished] == [expected] * 3, [done.stderr for done in finished]
 
 
+@pytest.mark.soak
 def test_fifty_megabytes_are_passed_over(redis: RedisServer) -> None:
     big = b"x" * FIFTY_MB
     redis.backend.set(f"{META}huge", b'{"status": "SUCCESS", "result": "' + big + b'"}')

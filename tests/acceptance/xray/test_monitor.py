@@ -149,6 +149,8 @@ def test_the_api_describes_itself_without_the_internet(monitor: Monitor) -> None
     paths = {
         "/api/chords",
         "/api/chords/{id}",
+        "/api/chords/{id}/explain",
+        "/api/chords/{id}/report",
         "/api/queues",
         "/api/workers",
         "/metrics",

@@ -16,7 +16,9 @@ from chordwatch.recording.records import Heartbeat
 
 BOOT = f"boot-{os.getpid()}"
 
-app = Celery("beating", broker=os.environ["PROJECT_BROKER"], backend=os.environ["PROJECT_BROKER"])
+app = Celery(
+    "beating", include=["parts"], broker=os.environ["PROJECT_BROKER"], backend=os.environ["PROJECT_BROKER"]
+)
 app.conf.broker_connection_retry_on_startup = True
 
 
@@ -52,23 +54,3 @@ def on_ready(sender: Any, **_: Any) -> None:
 @signals.worker_shutdown.connect
 def on_shutdown(**_: Any) -> None:
     heartbeats.stop()
-
-
-@app.task
-def compute(seconds: float) -> float:
-    """Keep the interpreter busy: no I/O, no sleep, nothing that lets greenlets go on."""
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        sum(range(1000))
-    return seconds
-
-
-@app.task
-def nap(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
-
-
-@app.task
-def collect(parts: list[float]) -> float:
-    return sum(parts)

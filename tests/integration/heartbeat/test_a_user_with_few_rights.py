@@ -20,6 +20,11 @@ def rights() -> list[str]:
     return str(line).split()
 
 
+def test_both_pages_name_the_same_rights() -> None:
+    page = (ROOT / "docs" / "store.md").read_text()
+    assert re.findall(r"^user \S+ on >\S+ (.*)$", page, re.MULTILINE) == [" ".join(rights())]
+
+
 def test_a_user_with_the_rights_of_the_docs_records_and_reads(processes: Processes) -> None:
     redis = RedisServer(processes)
     redis.broker.execute_command("ACL", "SETUSER", "few", "on", ">open-sesame", *rights())
@@ -32,8 +37,8 @@ def test_a_user_with_the_rights_of_the_docs_records_and_reads(processes: Process
     )
     wait_until(lambda: " ready." in processes.log("worker"), "the worker is ready")
     with Celery("outside", broker=redis.url(0), backend=redis.url(0), set_as_current=False) as app:
-        header = [app.signature("living.nap", args=(0,)) for _ in range(3)]
-        started = launch(chord(header, app.signature("living.collect"), app=app))
+        header = [app.signature("parts.nap", args=(0,)) for _ in range(3)]
+        started = launch(chord(header, app.signature("parts.collect"), app=app))
 
     store = RedisStore(store_url, client_name="reader")
     assert started.chord_id
@@ -45,9 +50,10 @@ def test_a_user_with_the_rights_of_the_docs_records_and_reads(processes: Process
 
     wait_until(lambda: counted() == 3, "the chord is recorded")
     assert [seen.heartbeat.node for seen in store.workers()] == ["w1@here"]
-    assert store.counters().started == {"living.collect": 1}
+    assert store.counters().started == {"parts.collect": 1}
     assert [found.chord.chord_id for found in store.finished_chords()] == [started.chord_id]
     assert (store.open_chords(), store.state().evicts, store.now() > 0) == ([], False, True)
+    assert {node for node, _ in store.connections() or ()} >= {"w1@here"}
     store.close()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0

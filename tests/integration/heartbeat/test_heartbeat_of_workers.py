@@ -16,6 +16,7 @@ from celery import Celery, chord
 
 from tasks.launch import describe
 from tests.support.polling import wait_until
+from tests.support.pools import pools
 from tests.support.servers import (
     Processes,
     RedisServer,
@@ -64,8 +65,8 @@ class Heart:
 
     def send(self, *parts: tuple[str, float]) -> list[str]:
         """Publish a chord of tasks; return their ids."""
-        header = [self.app.signature(f"beating.{name}", args=(seconds,)) for name, seconds in parts]
-        result = chord(header, app=self.app)(self.app.signature("beating.collect"))
+        header = [self.app.signature(f"parts.{name}", args=(seconds,)) for name, seconds in parts]
+        result = chord(header, app=self.app)(self.app.signature("parts.collect"))
         ids = [member.id for member in result.parent.results]
         describe(result)  # nobody waits for it
         return ids
@@ -84,7 +85,7 @@ def heart(redis: RedisServer, processes: Processes) -> Any:
 
 
 # Every pool is tested in test_liveness_in_the_store.py; here the gaps between the beats are looked at.
-@pytest.mark.parametrize("pool", ["solo", "gevent"])
+@pytest.mark.parametrize("pool", pools("solo", "gevent"))
 def test_a_worker_that_computes_goes_on_beating_until_its_goodbye(heart: Heart, pool: str) -> None:
     process = heart.worker(pool)
     first = heart.last_where(lambda _: True, "a first heartbeat")
@@ -134,7 +135,7 @@ def test_a_worker_whose_connection_was_cut_beats_on(heart: Heart) -> None:
         wait_until(lambda n=heard: len(heart.beats()) > n + 1, "it beats again")
 
 
-@pytest.mark.parametrize("pool", ["prefork", "gevent"])
+@pytest.mark.parametrize("pool", pools("prefork", "gevent"))
 def test_a_store_that_comes_late_and_goes_is_no_trouble_to_the_worker(
     redis: RedisServer, processes: Processes, pool: str
 ) -> None:
@@ -154,7 +155,7 @@ def test_a_store_that_comes_late_and_goes_is_no_trouble_to_the_worker(
 
     heart.send(("nap", 0), ("nap", 0))
     wait_until(
-        lambda: "beating.collect" in processes.log("worker") and " succeeded" in processes.log("worker"),
+        lambda: "parts.collect" in processes.log("worker") and " succeeded" in processes.log("worker"),
         "ran",
     )
     worker.send_signal(signal.SIGTERM)
@@ -166,9 +167,10 @@ def test_a_killed_worker_is_not_held_connected_by_its_children(heart: Heart) -> 
     process = heart.worker("prefork", "--max-tasks-per-child", "1")
     heart.last_where(lambda _: True, "a first heartbeat")
     heart.send(*[("nap", 0)] * 6)  # each gets a child that is forked while the main process beats
-    wait_until(lambda: "beating.collect" in heart.processes.log("worker"), "the chord has run")
+    wait_until(lambda: "parts.collect" in heart.processes.log("worker"), "the chord has run")
     parts = heart.send(*[("nap", 8.0)] * 2)
-    heart.last_where(lambda beat: set(parts) <= set(beat["active"]), "the children are busy")
+    # Not both: Celery may hand one to a child that is about to end, and it begins after the other.
+    heart.last_where(lambda beat: set(parts) & set(beat["active"]), "a child is busy")
     os.kill(process.pid, signal.SIGKILL)
 
     wait_until(

@@ -18,6 +18,7 @@ from chordwatch.store.protocol import WorkerRecord
 from chordwatch.store.redis_store import RedisStore
 from tasks.launch import launch
 from tests.support.polling import wait_until
+from tests.support.pools import pools
 from tests.support.servers import Processes, RedisServer, celery, clean_environment
 
 #: A native thread gets its turn every 0.2 s and what a busy machine adds; a greenlet none until the task has ended.
@@ -54,8 +55,8 @@ class Living:
 
     def send(self, name: str, *seconds: float) -> str:
         """Publish a chord of naps or computations; return its id."""
-        header = [self._app.signature(f"living.{name}", args=(each,)) for each in seconds]
-        started = launch(chord(header, self._app.signature("living.collect"), app=self._app))
+        header = [self._app.signature(f"parts.{name}", args=(each,)) for each in seconds]
+        started = launch(chord(header, self._app.signature("parts.collect"), app=self._app))
         assert started.chord_id
         return started.chord_id
 
@@ -83,7 +84,7 @@ def living(redis: RedisServer, processes: Processes) -> Iterator[Living]:
     living.close()
 
 
-@pytest.mark.parametrize("pool", ["prefork", "solo", "threads", "gevent", "eventlet"])
+@pytest.mark.parametrize("pool", pools("prefork", "solo", "threads", "gevent", "eventlet"))
 def test_a_worker_is_alive_while_it_computes_and_gone_after_its_goodbye(living: Living, pool: str) -> None:
     process = living.worker(pool)
     born = living.known()

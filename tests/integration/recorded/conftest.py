@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,11 @@ class Installation:
 def installation(redis: RedisServer, processes: Processes) -> Installation:
     """An instrumented installation without workers."""
     return Installation(redis, processes)
+
+
+@pytest.fixture
+def store(processes: Processes) -> Iterator[RedisServer]:
+    """A Redis of its own for the store."""
+    server = RedisServer(processes)
+    yield server
+    server.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -14,6 +15,8 @@ from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, celery, kill
 
 TOTAL, WORK, STUMBLE = "project.total", "project.work", "project.stumble"
+#: The one queue of the project.
+QUEUE = "celery"
 UP, OPEN = ("chordwatch_store_up",), ("celery_chord_open", TOTAL)
 FINISHED = ("celery_chord_finished_total", TOTAL, "succeeded")
 
@@ -42,14 +45,6 @@ class Monitor:
     def wait_for(self, series: tuple[str, ...], value: float | None) -> None:
         """Wait until a series has a value, or is gone."""
         wait_until(lambda: self.metrics().get(series) == value, f"{series} is {value}")
-
-
-@pytest.fixture
-def store(processes: Processes) -> Iterator[RedisServer]:
-    """A Redis of its own for the store."""
-    server = RedisServer(processes)
-    yield server
-    server.close()
 
 
 @pytest.fixture
@@ -104,11 +99,49 @@ def test_the_counters_tell_what_the_tasks_did(installation: Installation, monito
     monitor.wait_for(("celery_worker_up", "w1@here"), None)
 
 
-def test_a_worker_that_vanishes_is_down(installation: Installation, monitor: Monitor) -> None:
+def test_a_worker_that_vanishes_is_down_and_what_it_held_is_told(
+    installation: Installation, monitor: Monitor
+) -> None:
+    up, tasks = ("celery_worker_up", "w1@here"), ("celery_worker_chord_tasks", "w1@here")
     worker = installation.worker(concurrency=1)
-    monitor.wait_for(("celery_worker_up", "w1@here"), 1)
+    monitor.wait_for(up, 1)
+    assert monitor.metrics()[tasks] == 0
+    installation.publish(3, 60)
+    monitor.wait_for(tasks, 3)
     kill(worker)
-    monitor.wait_for(("celery_worker_up", "w1@here"), 0)
+    monitor.wait_for(up, 0)
+    assert monitor.metrics()[tasks] == 3
+
+
+def test_how_long_a_message_waits_is_told_until_a_worker_takes_it(
+    installation: Installation, monitor: Monitor
+) -> None:
+    waits = ("celery_chord_oldest_queued_timestamp_seconds", QUEUE)
+    before = time.time()
+    installation.publish(2, 0.01)
+    published = time.time()
+    installation.publish(2, 0.01)
+    monitor.wait_for(OPEN, 2)
+
+    found = monitor.metrics()
+    assert before <= found[waits] <= published
+    assert found["celery_queue_length", QUEUE] == 4
+    assert found["chordwatch_broker_up",] == found["chordwatch_backend_up",] == 1
+
+    installation.worker(concurrency=2)
+    monitor.wait_for(FINISHED, 2)
+    monitor.wait_for(waits, None)
+
+
+def test_who_reads_a_queue_is_told_as_it_is_now(installation: Installation, monitor: Monitor) -> None:
+    """The monitor asked the workers when there was none, and has nothing to ask about since."""
+    readers = ("celery_active_consumer_count", QUEUE)
+    monitor.wait_for(UP, 1)
+    monitor.wait_for(readers, 0)
+    worker = installation.worker(concurrency=1)
+    monitor.wait_for(readers, 1)
+    worker.terminate()
+    monitor.wait_for(readers, 0)
 
 
 def test_without_its_store_the_monitor_goes_on(
@@ -121,7 +154,34 @@ def test_without_its_store_the_monitor_goes_on(
     monitor.wait_for(UP, 0)
     found = monitor.metrics()
 
-    assert not [key for key in found if key[0].endswith("_total") or key == ("chordwatch_store_bytes",)]
+    of_the_store = [key for key in found if key[0].endswith("_total") or key == ("chordwatch_store_bytes",)]
+    assert {key[0] for key in of_the_store} == {"chordwatch_internal_errors_total"}  # the monitor's own
+    assert not [key for key in found if key[0].startswith("celery_worker_")]
+    assert found["chordwatch_broker_up",] == found["chordwatch_backend_up",] == 1
     monitor.wait_for(OPEN, 1)
     assert monitor.http.get("/readyz").status_code == 200
     assert [chord["size"] for chord in monitor.http.get("/api/chords").json()] == [3]
+
+
+def test_when_everything_is_gone_only_that_is_told(store: RedisServer, processes: Processes) -> None:
+    """One Redis is broker, result backend and store here."""
+    alone = Installation(store, processes)
+    monitor = Monitor(alone)
+    alone.publish(3, 0.01)
+    monitor.wait_for(OPEN, 1)
+    kill(store.process)
+    monitor.wait_for(UP, 0)
+    monitor.wait_for(OPEN, None)
+
+    found = monitor.metrics()
+    monitor.http.close()
+
+    assert {key[0] for key in found} == {
+        "chordwatch_store_up",
+        "chordwatch_backend_up",
+        "chordwatch_scan_timestamp_seconds",
+        "chordwatch_scan_duration_seconds",
+        "chordwatch_internal_errors_total",
+    }
+    assert found["chordwatch_backend_up",] == 0
+    assert 0 < time.time() - found["chordwatch_scan_timestamp_seconds",] < 60

@@ -6,6 +6,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from tests.support.polling import wait_until
 from tests.support.servers import kill
 from tests.support.workflows.canvases import Author, chord_of, task
@@ -94,6 +96,7 @@ def test_children_that_live_for_one_task_each_lose_and_double_nothing(crew: Crew
         compare_counters(store, compare(crew, store, "each task in a child of its own"))
 
 
+@pytest.mark.faults
 def test_a_pool_that_grows_while_its_main_process_flushes_neither_locks_up_nor_counts_twice(
     crew: Crew,
 ) -> None:

@@ -6,8 +6,12 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
+
 from tests.integration.tasks.conftest import Stack
 from tests.support.polling import wait_until
+
+pytestmark = pytest.mark.faults
 
 Played = dict[str, dict[str, Any]]
 

@@ -74,6 +74,7 @@ def test_the_group_became_a_chord_of_the_id_that_is_shown(stack: Stack, workflow
     assert members == {tasks[key]["id"] for key in ("TASK_B", "TASK_C", "TASK_D")}
 
 
+@pytest.mark.faults
 def test_flaky_shows_progress_and_succeeds_after_two_retries_each(
     stack: Stack, workflows: dict[str, str]
 ) -> None:
@@ -83,6 +84,7 @@ def test_flaky_shows_progress_and_succeeds_after_two_retries_each(
     assert retries(tasks) == {"TASK_A": 2, "TASK_B": 2, "TASK_C": 2, "TASK_D": 0}
 
 
+@pytest.mark.faults
 def test_slow_runs_into_timeouts_and_succeeds(stack: Stack, workflows: dict[str, str]) -> None:
     document, tasks = ended(stack, workflows["slow"])
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from celery import chord
 
 from chordwatch.watch import Watch
+from chordwatch.watch.absences import APART
 from tests.integration.xray.stranger import FOR_EVER, Stranger, causes, group_id
 from tests.support.polling import wait_until
 from tests.support.servers import RedisServer
@@ -47,3 +50,19 @@ def test_a_queue_that_nobody_reads_is_named_once_the_workers_were_asked_again(st
         wait_until(hung, "the queue is named")
     finally:
         watch.close()
+
+
+def test_a_lost_message_is_named_by_the_second_look(stranger: Stranger, redis: RedisServer) -> None:
+    parts = [stranger.tasks.add.s(1, 1).set(queue="nobody"), stranger.tasks.add.s(2, 2)]
+    result = chord(parts, stranger.tasks.collect.s()).apply_async()
+    wait_until(lambda: stranger.counted(group_id(result)) == 1, "the other part is counted")
+    redis.broker.delete("nobody")
+    watch = Watch(stranger.app)
+    try:
+        (first,) = watch.look(health="open").chords
+        time.sleep(APART)
+        (second,) = watch.look(health="open").chords
+    finally:
+        watch.close()
+
+    assert (first.health, second.health) == ("ok", "hung")

@@ -79,8 +79,7 @@ def projects(lasting_processes: Processes) -> Iterator[dict[str, Project]]:
         )
         found[name].stranger.worker(name, concurrency=1)
         found[name].publish()
-    for project in found.values():
-        project.progress()
+        found[name].progress()
     yield found
     for project in found.values():
         project.stranger.close()

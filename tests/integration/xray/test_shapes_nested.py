@@ -51,7 +51,7 @@ def test_an_inner_chord_is_one_missing_part_of_the_outer(scene: Scene) -> None:
     assert (sighting.chord.state, sighting.chord.size) == ("open", 2)
     assert [(gap.index, gap.task_id) for gap in sighting.chord.missing] == [(0, inner_id)]
     assert place_kinds(sighting) == {inner_id: "queue"}
-    assert causes(sighting.chord) == ["queue_unconsumed"]
+    assert causes(sighting.chord) == ["blocked_by_chord", "queue_unconsumed"]
     inner_group = scene.results["nested"].parent.results[0].parent.id
     inner = scene.stranger.sight(inner_group)
     assert inner

@@ -86,7 +86,7 @@ class Crew:
         try:
             wait_until(nothing_new, "all workflows came to rest", seconds)
         except AssertionError:
-            raise AssertionError(f"not at rest within {seconds:g} s: {self._unrest()}") from None
+            raise AssertionError(f"not at rest within {seconds:g} s: {self.unrest()}") from None
 
     def control(self) -> Any:
         """Return Celery's remote control of the workers."""
@@ -110,9 +110,10 @@ class Crew:
         self.store.close()
 
     def _idle(self, killed: int) -> bool:
-        return self._unrest() == {"waiting": 0, "copies": 0, "unacked": 0, "running": killed}
+        return self.unrest() == {"waiting": 0, "copies": 0, "unacked": 0, "running": killed}
 
-    def _unrest(self) -> dict[str, int]:
+    def unrest(self) -> dict[str, int]:
+        """Return how much is still under way: messages, copies, tasks."""
         return {
             "waiting": sum(self.redis.broker.llen(queue) for queue in ("celery", "limited")),
             "copies": sum(copy.is_alive() for copy in self._copies),

@@ -7,7 +7,7 @@ into the journal, and how a task ended is its stored result.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class Task:
         return Counter((event["retries"], ENDS.get(event["end"], event["end"])) for event in self.ended)
 
 
+#: Ids of a callback's tasks, with how often each was replaced before.
+CallbackKey = tuple[tuple[str, int], ...]
+
+
 @dataclass(frozen=True)
 class Fate:
     """What became of a chord. `steps` are all tasks of its callback, `first_names` the names it may be called by."""
@@ -52,7 +56,8 @@ class Fate:
     callback_id: str | None
     first_names: frozenset[str]
     steps: dict[str, Task]
-    #: A task that was delivered twice dispatched its chord twice: both chords have the same tasks as callback.
+    #: A task that was delivered twice dispatched its chord twice; both have the same callback.
+    callback_key: CallbackKey = ()
     twin: bool = False
 
     @property
@@ -118,12 +123,14 @@ class Oracle:
         size = None if counting.size is None else counting.size + counting.added
         assert body
         counted = {part: state for part, state in counting.parts.items() if not self._untold(part, state)}
-        ids = dict.fromkeys([*(message.id for message in messages), *counted])
-        header = {task_id: self._part(chord_id, task_id, counted.get(task_id)) for task_id in ids}
         steps = {
             task_id: self._step(task_id, since)
             for task_id in self._steps(list(map(_id, leaves(body))), since)
         }
+        ids = dict.fromkeys([*(message.id for message in messages), *counted])
+        if any(step.messages for step in steps.values()):
+            counted |= self._late(ids.keys() - counted.keys())
+        header = {task_id: self._part(chord_id, task_id, counted.get(task_id)) for task_id in ids}
         last = last_ids(body)
         return Fate(
             chord_id=chord_id,
@@ -133,6 +140,7 @@ class Oracle:
             callback_id=last[0] if len(list(leaves(body))) == 1 else None,
             first_names=frozenset(first_names(body)),
             steps=steps,
+            callback_key=_key(body),
             twin=self._callbacks[_key(body)] > 1,
         )
 
@@ -142,6 +150,13 @@ class Oracle:
             return False
         carriers = {message.id for message in self._carriers.get(task_id, ())}
         return not any(self._state(carrier, None) == "failed" for carrier in carriers)
+
+    def _late(self, task_ids: Collection[str]) -> dict[str, str]:
+        """Return the parts that succeeded after the callback was sent: done to us, dismissed by Celery 5.7.
+
+        A part that was delivered again adds its members again, to a header that may have been complete without them.
+        """
+        return {task_id: "SUCCESS" for task_id in task_ids if self._state_of(task_id) == "SUCCESS"}
 
     def _part(self, chord_id: str, task_id: str, counted: str | None) -> Task:
         return self._task(
@@ -254,7 +269,7 @@ def _id(signature: Signature) -> str:
     return str(signature["options"].get("task_id"))
 
 
-def _key(signature: Signature | None) -> tuple[tuple[str, int], ...]:
+def _key(signature: Signature | None) -> CallbackKey:
     """Return what only the callbacks of twins have in common: ids, and how often a task was replaced before."""
     return tuple((_id(leaf), leaf["options"].get("replaced_task_nesting") or 0) for leaf in leaves(signature))
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tests.support.workflows.oracle import ACCUMULATE, Fate, Task
+from tests.support.workflows.oracle import ACCUMULATE, CallbackKey, Fate, Task
 
 FINISHED = ("succeeded", "failed")
 #: What a task's journal calls an end, as an event of the counters; an ignored run is none.
@@ -26,7 +26,6 @@ class Tallies:
     started: Counter[str] = field(default_factory=Counter)
     finished: Counter[tuple[str, str]] = field(default_factory=Counter)
     header_tasks: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    #: At most: of two chords with one callback, each may have been told all of it.
     callbacks: Counter[tuple[str, str]] = field(default_factory=Counter)
     #: Of those, what callbacks of a single task did.
     single: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -36,7 +35,7 @@ class Tallies:
 def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
     """Return the counters after these chords; `names` gives a chord's callback name by its id."""
     total = Tallies()
-    counted_steps: set[str] = set()
+    told_callbacks: set[CallbackKey] = set()
     for fate in fates:
         callback = names[fate.chord_id]
         total.started[callback] += 1
@@ -46,18 +45,15 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
             for name, event, count in _events(task):
                 total.header_tasks[callback, name, event] += count * bool(event)
                 total.retries[callback, name, "header"] += count * (event == "retried")
-        for task in fate.steps.values():
-            for _name, event, count in _events(task):
+        told = fate.twin and fate.callback_key in told_callbacks
+        for task in () if told else fate.steps.values():
+            for name, event, count in _events(task):
                 total.callbacks[callback, event] += count * bool(event)
                 total.single[callback, event] += count * bool(
                     event and len(fate.steps) == 1 and not fate.twin
                 )
-        told = fate.twin and not fate.steps.keys().isdisjoint(counted_steps)
-        for task in () if told else fate.steps.values():
-            for name, event, count in _events(task):
                 total.retries[callback, name, "callback"] += count * (event == "retried")
-        if fate.twin:  # what is one's callback is not the other's
-            counted_steps.update(fate.steps)
+        told_callbacks.add(fate.callback_key)  # what is one's callback is not its twin's
     return total
 
 

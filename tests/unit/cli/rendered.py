@@ -21,7 +21,7 @@ NAMES = (MARKUP, HUGE, CONTROL, "größe 🎻 | <b>`*_")
 
 def text_of(renderable: RenderableType, width: int = 200) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, highlight=False, color_system=None).print(renderable)
+    Console(file=out, width=width, highlight=False, color_system=None).print(renderable, crop=False)
     return out.getvalue()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -42,11 +43,22 @@ def test_no_password_is_printed() -> None:
         chordwatch_store_url=secret("store"),
         result_backend=secret("backend"),
         broker_url="redis://user:open-sesame@broker/0",
+        chordwatch_dashboard_password="open-sesame",
     )
 
     assert row(output, "store_url")[1] == "redis://**@store/0"
     assert all(f"@{host}" in output for host in ("store", "broker", "backend"))
+    assert row(output, "dashboard_password")[1] == "**"
     assert "open-sesame" not in output
+
+
+def test_the_folders_of_dashboards_and_alert_rules_are_printed() -> None:
+    lines = dict(
+        line.rsplit(maxsplit=1) for line in printed().splitlines() if line.startswith(("Dash", "Alert"))
+    )
+
+    assert (Path(lines["Dashboards"]) / "app.py").is_file()
+    assert (Path(lines["Alert rules"]) / "chords.rules.yml").is_file()
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import get_args
 
+import click
 import pytest
 
-from chordwatch.cli.detail import chord_detail, moment, place_words
+from chordwatch.cli import session
+from chordwatch.cli.detail import chord_detail
 from chordwatch.evidence.facts import Place, PlaceKind
 from chordwatch.model import Callback, Errback, MissingPart
+from chordwatch.watch.words import moment, place_words
 from tests.unit.cli.rendered import NAMES, hostile, sighting, text_of, verdict, with_verdicts
 from tests.unit.seen import NOW, header_task
 
@@ -42,6 +46,54 @@ def test_all_that_is_known_is_shown() -> None:
         r"0 +h0 +zoo\.add +succeeded$",
     ):
         assert re.search(line, re.sub(r" +$", "", text, flags=re.MULTILINE), re.MULTILINE), line
+
+
+COMMAND = "celery -A proj chords results 11feb7e5-0e8d-4b35-9fb1-7c3ab8ec2b8e --format json"
+LONG = f"Mend the broker, then look at what is there ({COMMAND}); {'then wait, ' * 30}and send it again."
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_pasted_is_never_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, terminal: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    ctx = click.Context(click.Command("show"), obj=SimpleNamespace(no_color=True))
+    seen = with_verdicts(sighting(), verdict(remedy=LONG, question=f"What does {COMMAND} say? {LONG}"))
+
+    session.print_table(ctx, chord_detail(seen, NOW))
+
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+    assert f"Remedy    {LONG}" in lines
+    assert f"Question  What does {COMMAND} say? {LONG}" in lines
+    rest = [line for line in lines if not line.startswith(("Remedy", "Question"))]
+    assert max(map(len, rest)) <= (80 if terminal else 200)
+
+
+def test_prose_is_folded_below_itself() -> None:
+    remedy = f"Mend the broker, {'then wait, ' * 10}and send it again to celery."
+    seen = with_verdicts(sighting(), verdict(remedy=remedy, question=None))
+
+    lines = text_of(chord_detail(seen, NOW), width=80).splitlines()
+
+    at = next(number for number, line in enumerate(lines) if line.startswith("Remedy"))
+    assert len(lines[at].rstrip()) <= 80
+    assert re.match(r" {10}\S", lines[at + 1])
+
+
+def test_evidence_that_several_verdicts_rest_on_is_shown_once() -> None:
+    first, other = verdict(cause="worker_lost"), verdict(cause="no_workers", evidence=("Nobody answered.",))
+    again = verdict(cause="header_ignored")
+
+    text = text_of(chord_detail(with_verdicts(sighting(), first, again, other, first), NOW))
+
+    assert re.findall(r"Evidence +(\S.*\S) *$", text, re.MULTILINE) == [
+        first.evidence[0],
+        "As above.",
+        "Nobody answered.",
+        first.evidence[0],
+    ]
 
 
 def test_a_certain_verdict_does_not_hedge() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from chordwatch.cli.detail import chord_detail
-from chordwatch.cli.timeline import span, time_of_day, timeline
+from chordwatch.cli.timeline import time_of_day, timeline
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Attempt, Callback
 from chordwatch.watch import Sighting
+from chordwatch.watch.words import span
 from tests.unit.cli.rendered import NAMES, text_of
 from tests.unit.recorded import ran, recorded, runs
 from tests.unit.seen import NOW, header_task, open_chord

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flower import options as flower_options
+from flower import urls
+from flower.views.tasks import visible_task_columns
 from tornado.options import OptionParser
 
-flower_options = pytest.importorskip("flower.options", reason="Flower is not installed: the extra `flower`")
+from chordwatch.flower import format_task
 
 CONFIG = Path(__file__).parents[3] / "dashboards" / "flowerconfig.py"
 
@@ -49,6 +52,23 @@ def test_every_name_in_the_file_is_an_option_and_nothing_else_is_set_by_accident
     known = {name.replace("-", "_") for name in flower_options.options._options}
     assert names <= known
     assert "os" not in known
+
+
+def test_flower_gets_the_page_the_column_and_the_formatter() -> None:
+    options = configured()
+
+    assert [handler.name for handler in urls.handlers if getattr(handler, "name", None) == "chords"] == [
+        "chords"
+    ]
+    assert options.format_task is format_task
+    shown = [label for _, label in visible_task_columns(options.tasks_columns)]
+    assert shown == ["Name", "UUID", "Chord", "State", "Received", "Runtime", "Worker"]
+
+
+def test_columns_of_ones_own_win_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configured("--tasks-columns=name,state").tasks_columns == "name,state"
+    monkeypatch.setenv("FLOWER_TASKS_COLUMNS", "name")
+    assert "tasks_columns" not in _globals_of_config()
 
 
 def test_the_command_line_wins_over_the_file() -> None:

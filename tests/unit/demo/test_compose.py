@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tasks.demo.prometheus_config import derive
 from tasks.demo.services import PORTS, Place, Service, services
 
 ROOT = Path(__file__).parents[3]
@@ -25,6 +20,8 @@ IN_COMPOSE = Place(
     data="/data",
     prometheus_config="/etc/prometheus/prometheus.yml",
     prometheus_data="/prometheus",
+    alertmanager_config="/etc/alertmanager/alertmanager.yml",
+    alertmanager_data="/alertmanager",
 )
 SERVICES = services(IN_COMPOSE)
 KNOWN_KEYS = {
@@ -54,7 +51,7 @@ def test_compose_starts_a_service_as_the_demo_does(service: Service) -> None:
 def test_python_services_find_the_others_by_the_same_variables(name: str) -> None:
     environment = COMPOSE["services"][name].get("environment")
 
-    assert environment == (None if name in {"redis", "prometheus"} else IN_COMPOSE.env)
+    assert environment == (None if name in {"redis", "alertmanager", "prometheus"} else IN_COMPOSE.env)
 
 
 @by_name
@@ -103,48 +100,6 @@ def test_named_volumes_are_declared(name: str) -> None:
     named = {volume.split(":")[0] for volume in COMPOSE["services"][name].get("volumes", [])}
 
     assert {volume for volume in named if not volume.startswith(".")} <= set(COMPOSE["volumes"])
-
-
-def prometheus_config() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "prometheus.yml").read_text(encoding="utf-8"))
-    return document
-
-
-def targets(document: dict[str, Any]) -> set[str]:
-    return {
-        target
-        for job in document["scrape_configs"]
-        for static in job["static_configs"]
-        for target in static["targets"]
-    }
-
-
-def test_prometheus_scrapes_services_by_their_compose_names() -> None:
-    assert targets(prometheus_config()) == {IN_COMPOSE.address("monitor"), IN_COMPOSE.address("flower")}
-
-
-def test_the_demo_scrapes_the_addresses_it_really_uses() -> None:
-    derived = derive((ROOT / "prometheus.yml").read_text(encoding="utf-8"), {"monitor": "127.0.0.1:1234"})
-
-    assert targets(yaml.safe_load(derived)) == {"127.0.0.1:1234", IN_COMPOSE.address("flower")}
-
-
-@pytest.mark.parametrize("derived", [False, True])
-def test_promtool_accepts_the_configuration(derived: bool, tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        assert "CI" not in os.environ, "CI needs promtool (Debian: apt-get install prometheus)"
-        pytest.skip("promtool is not on PATH")
-    path = ROOT / "prometheus.yml"
-    if derived:
-        path = tmp_path / "prometheus.yml"
-        path.write_text(derive((ROOT / "prometheus.yml").read_text(encoding="utf-8"), {}), encoding="utf-8")
-
-    checked = subprocess.run(
-        [promtool, "check", "config", str(path)], capture_output=True, text=True, check=False
-    )
-
-    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_image_has_all_that_the_commands_need() -> None:

@@ -65,3 +65,28 @@ def test_a_look_that_was_once_partial_stays_so() -> None:
     gaps.note("The broker is not Redis.")
 
     assert gaps.partial
+
+
+def test_time_in_which_nothing_is_read_is_not_counted(clock: Clock) -> None:
+    budget = Budget(3.0)
+    with budget.paused():
+        clock.now += 10
+
+    assert budget.left() == 3.0
+
+
+def test_what_parts_of_a_look_could_not_see_is_told_as_one() -> None:
+    gaps, other = Gaps(), Gaps()
+    gaps.skip("part")
+    other.skip("part")
+    other.note("A queue was not read.")
+    gaps.add(other)
+
+    assert gaps.lines() == ("A queue was not read.", "Skipped 2 × part.")
+    assert not gaps.partial
+
+    other.leave_out(["c8", "c9"], 7)
+    gaps.add(other)
+    assert gaps.partial
+    assert gaps.unread == {"c8", "c9"}
+    assert "Time ran out after 7 of 9 chords." in gaps.lines()

@@ -199,3 +199,12 @@ def test_an_unacked_entry_of_right_shape_without_a_message_is_no_task() -> None:
 
     assert MessageReader(gaps).read_unacked('["text", "celery", "celery"]', str, None) is None
     assert gaps.lines() == ("Skipped 1 × message that is no Celery task (protocol 2).",)
+
+
+def test_what_is_marked_as_a_callbacks_is_a_carrier_though_it_has_no_group() -> None:
+    _, (message, _) = pair()
+    step = with_body(message, b"[[1], {}, {}]", id="step", group=None, group_index=None, chordwatch="chord")
+    reader = MessageReader(Gaps())
+
+    assert read(step, reader).group_id is None
+    assert reader.carriers == {"step"}

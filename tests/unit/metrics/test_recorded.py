@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from chordwatch.metrics.labels import MAX_CALLBACKS
+from chordwatch.metrics import recorded
 from chordwatch.model import Callback
-from chordwatch.store.histograms import BUCKETS
+from chordwatch.settings import DURATION_BUCKETS as BUCKETS
+from chordwatch.store.labels import MAX_CALLBACKS
 from chordwatch.store.protocol import Counters, Histogram
 from chordwatch.watch import Look, Sighting
 from chordwatch.watch.recorded import Totals
@@ -29,7 +30,7 @@ def of(found: dict[tuple[str, ...], float], name: str) -> dict[tuple[str, ...], 
 
 def observed(*at: int, total: float = 7.5) -> Histogram:
     """Return a histogram with one observation in each bucket of these indexes."""
-    return Histogram(counts=tuple(at.count(n) for n in range(len(BUCKETS) + 1)), sum=total)
+    return Histogram(bounds=BUCKETS, counts=tuple(at.count(n) for n in range(len(BUCKETS) + 1)), sum=total)
 
 
 def test_a_store_that_was_not_asked_is_not_spoken_of() -> None:
@@ -45,7 +46,7 @@ def test_a_store_that_is_down_has_one_series_and_the_look_goes_on() -> None:
 
 
 def test_without_broker_the_counters_of_the_store_are_told() -> None:
-    found = samples(look(chord("a")), reachable=False, totals=totals(started={"a": 2}))
+    found = samples(look(chord("a")), current=False, totals=totals(started={"a": 2}))
 
     assert found["chordwatch_store_up",] == 1
     assert found["chordwatch_store_bytes",] == 4096
@@ -62,6 +63,7 @@ def test_a_known_callback_has_all_its_series_from_the_start() -> None:
     }
     assert of(found, "celery_chord_callbacks_total") == {("a", event): 0 for event in EVENTS}
     assert of(found, "celery_chord_retries_total") == {("a", "a", "callback"): 0}
+    assert of(found, "celery_chord_callback_repeats_total") == {("a",): 0}
     assert of(found, "celery_chord_open") == {("a",): 0}
     for name in ("duration", "barrier", "callback_wait", "straggler"):
         assert found[f"celery_chord_{name}_seconds_count", "a"] == 0
@@ -77,7 +79,9 @@ def test_the_counters_are_those_of_the_store() -> None:
             header_tasks={("a", "zoo.add", "published"): 40},
             callbacks={("a", "started"): 4},
             retries={("a", "zoo.add", "header"): 2, ("a", "a", "callback"): 1},
+            repeated={"a": 2},
             dropped={"overflow": 9, "strange": 1},
+            capped={"name": 4},
         ),
     )
 
@@ -92,6 +96,19 @@ def test_the_counters_are_those_of_the_store() -> None:
     assert found["chordwatch_records_dropped_total", "overflow"] == 9
     assert found["chordwatch_records_dropped_total", "strange"] == 1
     assert found["chordwatch_records_dropped_total", "refused"] == 0
+    assert found["celery_chord_callback_repeats_total", "a"] == 2
+    assert of(found, "chordwatch_labels_capped_total") == {("name",): 4, ("callback",): 0}
+
+
+def test_verdicts_are_counted_by_cause_and_remarks_begin_at_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded, "_REMARKS", [("ok", "duplicate_delivery")])
+    found = samples(look(), totals=totals(verdicts={("a", "hung", "worker_lost"): 2}))
+
+    # Labels in the order of their names: callback, cause, outcome.
+    assert of(found, "celery_chord_verdicts_total") == {
+        ("a", "worker_lost", "hung"): 2,
+        ("a", "duplicate_delivery", "ok"): 0,
+    }
 
 
 def test_a_histogram_is_cumulative() -> None:
@@ -103,6 +120,25 @@ def test_a_histogram_is_cumulative() -> None:
     assert found["celery_chord_duration_seconds_bucket", "a", "+Inf"] == 4
     assert found["celery_chord_duration_seconds_count", "a"] == 4
     assert found["celery_chord_duration_seconds_sum", "a"] == 7.5
+
+
+def test_histograms_have_the_buckets_of_the_store() -> None:
+    bounds = (1.0, 60.0)
+    slow = Histogram(bounds=bounds, counts=(0, 2, 1), sum=150.0)
+
+    found = samples(
+        look(), totals=totals(started={"b": 1}, bounds=bounds, histograms={"barrier": {"a": slow}})
+    )
+
+    buckets = of(found, "celery_chord_barrier_seconds_bucket")
+    assert buckets == {
+        ("a", "1.0"): 0,
+        ("a", "60.0"): 2,
+        ("a", "+Inf"): 3,
+        ("b", "1.0"): 0,
+        ("b", "60.0"): 0,
+        ("b", "+Inf"): 0,
+    }
 
 
 def test_chords_beyond_those_that_were_read_are_open_too() -> None:
@@ -143,6 +179,20 @@ def test_a_worker_is_up_as_its_latest_heartbeat_tells(workers: list[Any], up: in
     assert samples(look(), totals=totals(*workers)).get(("celery_worker_up", "w1@zoo")) == up
 
 
+def test_the_chord_tasks_that_a_worker_held_last_are_told_as_long_as_it_is() -> None:
+    workers = (
+        beat("busy", active=("h1", "h2"), reserved=("h3",)),
+        beat("idle"),
+        beat("dead", last=NOW - 60, reserved=("h4",)),
+        beat("left", gone=True, active=("h5",)),
+    )
+
+    found = samples(look(), totals=totals(*workers))
+
+    assert of(found, "celery_worker_chord_tasks") == {("busy",): 3, ("idle",): 0, ("dead",): 1}
+    assert of(found, "celery_worker_up").keys() == of(found, "celery_worker_chord_tasks").keys()
+
+
 def test_hostile_names_from_the_store_are_labels_that_every_parser_reads() -> None:
     found = samples(
         look(*(chord(name) for name in HOSTILE)),
@@ -152,6 +202,7 @@ def test_hostile_names_from_the_store_are_labels_that_every_parser_reads() -> No
             header_tasks={(name, name, "published"): 1 for name in HOSTILE},
             retries={(name, name, "header"): 1 for name in HOSTILE},
             finished={(name, "succeeded"): 1 for name in HOSTILE},
+            verdicts={(name, name, name): 1 for name in HOSTILE},
             dropped=dict.fromkeys(HOSTILE, 1),
             histograms={"barrier": {name: observed(1) for name in HOSTILE}},
         ),

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from celery.worker import state
 
-from chordwatch.recording.heartbeat import LIMIT, Heartbeats, Line, observed
-from chordwatch.recording.records import Heartbeat
+from chordwatch.recording.heartbeat import Heartbeats, Line, observed
+from chordwatch.recording.records import MAX_IDS, Heartbeat
 from tests.support.polling import wait_until
 
 INTERVAL = 0.02
@@ -305,12 +305,12 @@ def test_running_tasks_are_not_told_as_waiting_ones(worker_state: Any) -> None:
 
 
 def test_no_more_than_the_limit_is_told(worker_state: Any) -> None:
-    kept = [Request(str(number), PART, group="g") for number in range(LIMIT + 5)]
+    kept = [Request(str(number), PART, group="g") for number in range(MAX_IDS + 5)]
     worker_state[0].update(kept)
 
     beat = observed(consumer(), "b1")
 
-    assert (len(beat.active), beat.reserved) == (LIMIT, ())
+    assert (len(beat.active), beat.reserved) == (MAX_IDS, ())
 
 
 def test_a_worker_that_takes_and_ends_tasks_meanwhile_is_observed_all_the_same(worker_state: Any) -> None:

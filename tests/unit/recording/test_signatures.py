@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from celery import chain, chord, group
 
+from chordwatch.recording import signatures
 from chordwatch.recording.signatures import MAX_SIGNATURES, chain_ids, embedded_parts, read_body
 from tests.unit.canvases import add, alarm, body_of, collect, publish, report
 
@@ -113,6 +114,28 @@ def test_a_group_at_the_end_of_a_chain_in_the_header_carries_all_its_members() -
 
     assert [part.name for part in parts] == ["project.add", "project.add"]
     assert {part.body.task_id for part in parts} == {result.id}
+
+
+def test_what_a_carried_step_carries_is_carried_along() -> None:
+    deep = chord([chain(add.s(1, 1), add.s(1))], collect.s())
+    _, messages = publish(chord([chain(deep, report.s()), add.s(3, 3)], collect.s()))
+    embed = body_of(messages[0])[2]
+
+    parts = list(embedded_parts(embed, "first"))
+
+    assert sorted(part.name or "" for part in parts) == ["project.add", "project.report"]
+    assert {part.carrier_id for part in parts} == {"first"}
+
+
+def test_no_step_is_read_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(signatures, "_tasks", lambda root: opened.append(root) or iter([root]))
+
+    assert (
+        list(embedded_parts({"chain": None, "callbacks": [], "chord": {"task": "a", "options": {}}}, "first"))
+        == []
+    )
+    assert opened == [{"task": "a", "options": {}}]
 
 
 def test_a_plain_task_carries_nothing() -> None:

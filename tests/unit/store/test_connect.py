@@ -84,8 +84,10 @@ def test_a_credential_provider_is_handed_on() -> None:
     ],
 )
 def test_what_a_server_says_becomes_one_sentence(error: Exception, sentence: str) -> None:
-    with pytest.raises(UnreachableError, match=sentence), reaching("redis://there/0"):
+    with pytest.raises(UnreachableError, match=sentence) as raised, reaching("redis://there/0"):
         raise error
+
+    assert raised.value.server == "store"
 
 
 def test_a_fault_of_the_script_is_the_batchs_fault() -> None:

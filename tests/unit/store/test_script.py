@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from chordwatch.store.script import apply_script
+from chordwatch.store.script import apply_script, judge_script
 
 
 def code_of(script: str) -> str:
@@ -15,6 +15,7 @@ def code_of(script: str) -> str:
 def test_every_constant_has_its_value() -> None:
     names = set(re.findall(r"\b[A-Z][A-Z_]+\b", code_of(apply_script())))
     assert names - {"KEYS", "ARGV"} == {"EVENTS", "ROW", "ROW_SIZE", "NO_ID"}
+    assert set(re.findall(r"\b[A-Z][A-Z_]+\b", code_of(judge_script()))) == {"KEYS", "ARGV"}
 
 
 def test_redis_lets_a_script_have_so_many_names() -> None:

@@ -191,7 +191,7 @@ CASES: dict[str, tuple[ChordEvidence, Expected]] = {
     ),
     "ignored: finished and never counted": (
         evidence(keys(size=2, parts=(part(0),)), metas={"h1": meta("h1", state="ignored", group_id="group")}),
-        Expected("open", 1, 2, [(None, "h1")]),
+        Expected("open", 1, 2, [(1, "h1")]),
     ),
 }
 
@@ -344,3 +344,12 @@ def test_the_task_that_sent_the_chord_is_its_parent() -> None:
 
 def test_a_retried_task_that_names_itself_is_not_the_parent() -> None:
     assert chord_of(evidence(keys(size=1), message(0, parent_id="h0"))).parent_id is None
+
+
+def test_the_only_task_without_an_index_has_the_only_index_without_a_task() -> None:
+    started = meta("h1", state="started", group_id="group", worker="w1@zoo")
+    seen = assemble(evidence(keys(size=3, parts=(part(0), part(2))), metas={"h1": started}))
+
+    assert [(gap.index, gap.task_id) for gap in seen.chord.missing] == [(1, "h1")]
+    unsure = assemble(evidence(keys(size=4, parts=(part(0), part(2))), metas={"h1": started}))
+    assert (None, "h1") in [(gap.index, gap.task_id) for gap in unsure.chord.missing]

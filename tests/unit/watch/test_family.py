@@ -4,7 +4,7 @@ from typing import Any
 
 from chordwatch.evidence.facts import TaskMeta
 from chordwatch.watch import family
-from tests.unit.seen import meta
+from tests.unit.seen import NOW, meta
 
 HEADER = (meta("h0", group_id="group"), meta("h1", group_id="group"))
 
@@ -118,3 +118,26 @@ def test_a_callback_without_a_group_id_counts_only_where_celery_gives_none() -> 
 
     assert family.callbacks(metas) == {}
     assert family.callbacks(metas, groupless=True) == {"group": (metas["body"],)}
+
+
+def test_failures_without_a_group_that_may_be_a_chords_are_kept_newest_last() -> None:
+    late = meta("late", state="failed", error="ChordError: Callback error: TypeError()", finished_at=NOW)
+    early = meta("early", state="failed", error_type="NotRegistered", error="NotRegistered: x")
+    others = (
+        meta("fine"),
+        meta("told", state="failed", error_type="NotRegistered", group_id="group"),
+        meta("own", state="failed", error_type="ValueError", error="ValueError: x"),
+        meta("timeless", state="failed", error_type="NotRegistered", finished_at=None),
+    )
+
+    assert family.strays([late, *others, early]) == (early, late)
+
+
+def test_of_many_such_failures_the_newest_are_kept() -> None:
+    many = [
+        meta(f"r{number}", state="failed", error_type="NotRegistered", finished_at=NOW + number)
+        for number in range(family.MAX_STRAYS + 5)
+    ]
+    kept = family.strays(many)
+
+    assert (len(kept), kept[0].task_id) == (family.MAX_STRAYS, "r5")

@@ -123,14 +123,42 @@ def test_a_store_that_did_not_answer_is_left_alone_for_a_while(monkeypatch: pyte
     assert gaps.lines() == ()
 
 
+def test_a_store_is_lost_that_had_answered_until_it_answers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module.time, "time", lambda: clock[0])
+    store = FakeStore(recorded())
+    reader = RecordReader(lambda: store)
+    seen = []
+    for away in (True, False, True, True, False):
+        store.away = away
+        reader.chord("group", Gaps())
+        seen.append(reader.lost_at)
+        clock[0] += 11
+
+    assert seen == [None, None, 122.0, 122.0, None]
+
+
 def test_totals_tell_whether_the_store_is_up() -> None:
     store = FakeStore(counters=Counters(started={"zoo.collect": 3}), workers=(beat(),))
     up = RecordReader(lambda: store).totals()
     store.away = True
 
+    assert up
     assert (up.up, up.counters.started, up.bytes_used, up.now) == (True, {"zoo.collect": 3}, 1234, NOW)
     assert RecordReader(lambda: store).totals() == Totals()
     assert not Totals().up
+
+
+def test_where_there_is_no_store_it_is_not_down() -> None:
+    """As with RabbitMQ and a database, of which nobody shall be told every day that the store is away."""
+
+    def refuse() -> FakeStore:
+        raise SettingError("Neither is Redis.")
+
+    reader = RecordReader(refuse)
+
+    assert [reader.totals(), reader.totals()] == [None, None]
 
 
 def test_one_connection_serves_until_it_is_closed() -> None:

@@ -15,6 +15,8 @@ BEGUN = 1000.0
 class FakeBroker:
     """Queues of ready-made messages."""
 
+    peeks = True
+
     def __init__(self, queued: Iterable[Message], unacked: Iterable[Message] = (), note: str = "") -> None:
         self._queued, self._unacked, self._note = tuple(queued), tuple(unacked), note
 
@@ -37,8 +39,8 @@ class FakeBroker:
         return tuple(Queue(name=name, length=0, unacked=unacked.get(name, 0)) for name in names)
 
 
-def surveyed(broker: FakeBroker | None, consumers: Consumers) -> Survey:
-    return survey(broker, consumers, Budget(9), Gaps(), begun_at=BEGUN)  # type: ignore[arg-type]  # a fake
+def surveyed(broker: FakeBroker | None, consumers: Consumers, gaps: Gaps | None = None) -> Survey:
+    return survey(broker, consumers, Budget(9), gaps or Gaps(), begun_at=BEGUN)  # type: ignore[arg-type]  # a fake
 
 
 def test_a_queue_that_lost_its_last_consumer_is_remembered_with_the_time() -> None:
@@ -73,10 +75,10 @@ def test_a_queue_that_filled_after_the_workers_were_asked_is_not_decided() -> No
     memory = ConsumerMemory()
     empty, filled = Queue(name="q", length=0, unacked=0), Queue(name="q", length=1, unacked=0)
 
-    assert memory.unasked((empty,), asked_at=100.0, begun_at=99.0) == frozenset()
-    assert memory.unasked((filled,), asked_at=100.0, begun_at=120.0) == {"q"}
-    assert memory.unasked((filled,), asked_at=160.0, begun_at=159.0) == frozenset()
-    assert memory.unasked((filled,), asked_at=160.0, begun_at=200.0) == frozenset()
+    assert memory.unasked((empty,), asked_at=100.0, begun_at=99.0) == {}
+    assert memory.unasked((filled,), asked_at=100.0, begun_at=120.0) == {"q": 120.0}
+    assert memory.unasked((filled,), asked_at=160.0, begun_at=159.0) == {}
+    assert memory.unasked((filled,), asked_at=160.0, begun_at=200.0) == {}
 
 
 def test_a_queue_that_is_empty_for_a_while_begins_anew() -> None:
@@ -85,7 +87,7 @@ def test_a_queue_that_is_empty_for_a_while_begins_anew() -> None:
     memory.unasked((filled,), asked_at=100.0, begun_at=99.0)
     memory.unasked((empty,), asked_at=100.0, begun_at=110.0)
 
-    assert memory.unasked((filled,), asked_at=100.0, begun_at=120.0) == {"q"}
+    assert memory.unasked((filled,), asked_at=100.0, begun_at=120.0) == {"q": 120.0}
 
 
 def test_messages_are_kept_by_their_chord_and_counted_by_their_queue() -> None:
@@ -143,3 +145,50 @@ def test_only_a_group_whose_messages_embed_a_callback_is_a_chord() -> None:
     assert seen.embedding() == {"group"}
     assert seen.body_of("group") == BODY
     assert seen.body_of("plain") is None
+
+
+def test_what_else_was_cut_short_does_not_hide_that_the_queues_were_read() -> None:
+    gaps = Gaps()
+    gaps.note("Not all keys of the backend were met.", partial=True)
+    seen = surveyed(FakeBroker([message(0)]), Consumers(asked_at=BEGUN), gaps)
+
+    assert seen.everywhere
+
+    cut = surveyed(
+        FakeBroker([message(0)], note="Not all messages were read."), Consumers(asked_at=BEGUN), gaps
+    )
+    assert not cut.everywhere
+    assert gaps.lines() == ("Not all keys of the backend were met.", "Not all messages were read.")
+
+
+def test_a_worker_that_answered_a_moment_ago_may_still_hold_anything() -> None:
+    memory, other = ConsumerMemory(), replace(W1, hostname="w2@zoo")
+
+    assert memory.silent((W1, other), 100.0) == frozenset()
+    assert memory.silent((other,), 105.0) == {"w1@zoo"}
+    assert memory.silent((other,), 129.0) == {"w1@zoo"}
+    assert memory.silent((other,), 130.0) == frozenset()
+    assert memory.silent((W1, other), 131.0) == frozenset()
+
+
+def test_so_may_one_that_left_a_question_unanswered() -> None:
+    memory, busy = ConsumerMemory(), replace(W1, told_tasks=False)
+
+    assert memory.silent((busy,), 100.0) == {"w1@zoo"}
+    assert memory.silent((W1,), 105.0) == frozenset()
+
+
+def test_nothing_is_nowhere_while_a_worker_is_silent() -> None:
+    asked = Consumers(asked_at=BEGUN + 1, workers=(W1,))
+
+    assert surveyed(FakeBroker([message(0)]), asked).everywhere
+    assert not surveyed(FakeBroker([message(0)]), replace(asked, silent=frozenset({"w2@zoo"}))).everywhere
+
+
+def test_a_running_part_does_not_wait_for_the_callback_that_it_sent() -> None:
+    runs = replace(W1, tasks=(active("h1"),))
+    own = message(2, group_id="other", parent_id="h1")
+    sent = replace(callback_message(), parent_id="h1")
+    seen = surveyed(FakeBroker([own, sent]), Consumers(asked_at=BEGUN, workers=(runs,)))
+
+    assert seen.children() == {"h1": (own,)}

@@ -7,7 +7,16 @@ import pytest
 from chordwatch.evidence.facts import Place
 from chordwatch.model import Callback, MissingPart
 from chordwatch.watch import Sighting
-from chordwatch.watch.words import SENTENCE_LENGTH, cause_of, duration, progress_of, unlocated, waits_for, why
+from chordwatch.watch.words import (
+    SENTENCE_LENGTH,
+    cause_of,
+    duration,
+    explained,
+    progress_of,
+    unlocated,
+    waits_for,
+    why,
+)
 from tests.unit.cli.rendered import NAMES, sighting, verdict
 from tests.unit.seen import NOW, header_task, open_chord
 
@@ -57,6 +66,28 @@ def test_of_two_causes_that_cannot_be_told_apart_both_are_named() -> None:
     verdicts = (verdict(summary="This."), verdict(summary="That."), verdict(summary="More."))
 
     assert cause_of(open_chord(verdicts=verdicts)) == "This; or: That (not certain)"
+
+
+def test_what_two_causes_begin_with_is_said_once() -> None:
+    lost = "1 part is nowhere and never counted: "
+    verdicts = (
+        verdict(summary=f"{lost}it may be here."),
+        verdict(summary=f"{lost}it may be there: far off."),
+    )
+
+    assert cause_of(open_chord(verdicts=verdicts)) == (
+        "1 part is nowhere and never counted: it may be here; or it may be there: far off (not certain)"
+    )
+
+
+def test_causes_of_different_parts_are_no_alternatives() -> None:
+    verdicts = (verdict(summary="This."), verdict(summary="That.", tasks=("h2", "body")))
+
+    assert cause_of(open_chord(verdicts=verdicts)) == "This; and: That (not certain)"
+    alike = (verdict(summary="Lost: this."), verdict(summary="Lost: that.", tasks=("h2",)))
+    assert cause_of(open_chord(verdicts=alike)) == "Lost: this; and: Lost: that (not certain)"
+    both = (verdict(summary="This.", tasks=()), verdict(summary="That.", tasks=("body",)))
+    assert cause_of(open_chord(verdicts=both)) == "This; or: That (not certain)"
 
 
 def test_a_milder_cause_is_no_alternative() -> None:
@@ -125,6 +156,55 @@ def test_a_verdict_on_some_parts_does_not_hide_those_that_were_not_located() -> 
 
     assert unlocated(seen) == 2
     assert why(seen, now=NOW).endswith("And 2 more not located.")
+
+
+def test_parts_that_the_verdict_names_are_not_told_again_as_not_located() -> None:
+    lost = verdict(summary="2 tasks were lost.", tasks=("h1", "h2"), certain=True)
+    missing = tuple(MissingPart(index=index, task_id=f"h{index}") for index in (1, 2, 3))
+    seen = sighting(size=4, counted=1, missing=missing, verdicts=(lost,), health="hung")
+    seen = replace(seen, places={"h1": Place(kind="nowhere")})
+
+    assert unlocated(seen) == 3
+    assert explained(seen) == "2 tasks were lost. And 1 more not located."
+    assert explained(replace(seen, chord=replace(seen.chord, counted=2))) == "2 tasks were lost."
+
+
+def test_a_verdict_on_parts_without_ids_speaks_of_all_of_them() -> None:
+    missing = (MissingPart(index=1, task_id="h1"), MissingPart(index=2), MissingPart(index=3))
+    lost = verdict(summary="2 parts are nowhere.", tasks=())
+    seen = sighting(size=4, counted=1, missing=missing, verdicts=(lost,), health="hung")
+
+    assert explained(seen) == "2 parts are nowhere (not certain)"
+    named_too = replace(seen, places={"h1": Place(kind="nowhere")})
+    assert explained(named_too) == "2 parts are nowhere (not certain). And 1 more not located."
+    of_all = replace(
+        seen, chord=replace(seen.chord, verdicts=(verdict(summary="All lost.", tasks=("body",)),))
+    )
+    assert explained(of_all) == "All lost (not certain)"
+
+
+def test_a_remark_speaks_of_no_part() -> None:
+    remark = verdict(cause="chord_reapplied", summary="It was sent twice.", tasks=(), outcome="ok")
+    missing = (MissingPart(index=1), MissingPart(index=2))
+    seen = sighting(size=3, counted=1, missing=missing, verdicts=(remark,))
+    seen = replace(seen, places={})
+
+    assert explained(seen) == "It was sent twice (not certain). And 2 more not located."
+    runs = replace(remark, cause="header_running", summary="2 parts may run.")
+    assert (
+        explained(replace(seen, chord=replace(seen.chord, verdicts=(runs,))))
+        == "2 parts may run (not certain)"
+    )
+
+
+def test_of_unknown_size_parts_that_were_never_seen_may_be_counted_already() -> None:
+    missing = (MissingPart(index=0), MissingPart(index=1, task_id="h1"), MissingPart(index=2, task_id="h2"))
+    waits = verdict(summary="1 task waits.", certain=True)
+    seen = sighting(size=None, counted=0, missing=missing, verdicts=(waits,), health="hung")
+
+    assert explained(seen) == "1 task waits. And 1 more not located."
+    located = replace(seen, places={**seen.places, "h2": Place(kind="active", name="w1@zoo")})
+    assert explained(located) == "1 task waits."
 
 
 def test_where_a_line_may_be_cut_what_runs_comes_first() -> None:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from chordwatch.evidence.facts import Limits
+from chordwatch.evidence.limits import limits_of
+
+
+@pytest.fixture
+def limits() -> Callable[..., Limits]:
+    def of(broker: str = "redis://127.0.0.1:1/0", **conf: Any) -> Limits:
+        with Celery("limits", broker=broker, set_as_current=False) as app:
+            app.conf.update(conf)
+            return limits_of(app)
+
+    return of
+
+
+def test_the_defaults_are_those_of_celery_and_kombu(limits: Callable[..., Limits]) -> None:
+    assert limits() == Limits(visibility_timeout=3600.0, chord_expires=86400.0, result_expires=86400.0)
+
+
+def test_what_is_configured_holds(limits: Callable[..., Limits]) -> None:
+    assert limits(
+        broker_transport_options={"visibility_timeout": 60},
+        result_expires=timedelta(hours=1),
+        result_chord_expires=20,
+        task_time_limit="300",
+    ) == Limits(visibility_timeout=60.0, chord_expires=20.0, result_expires=3600.0, task_time_limit=300.0)
+
+
+def test_chords_live_as_long_as_results(limits: Callable[..., Limits]) -> None:
+    assert limits(result_expires=20).chord_expires == 20.0
+
+
+def test_nought_is_no_limit(limits: Callable[..., Limits]) -> None:
+    found = limits(result_expires=0, task_time_limit=0)
+
+    assert (found.result_expires, found.chord_expires, found.task_time_limit) == (None, None, None)
+
+
+def test_another_broker_has_no_visibility_timeout(limits: Callable[..., Limits]) -> None:
+    assert limits("amqp://127.0.0.1:1//").visibility_timeout is None
+    assert limits("sentinel://127.0.0.1:1/0").visibility_timeout == 3600.0
+
+
+def test_what_is_no_number_is_not_known(limits: Callable[..., Limits]) -> None:
+    assert limits(task_time_limit="soon").task_time_limit is None
