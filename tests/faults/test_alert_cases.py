@@ -20,7 +20,7 @@ from tests.alerts.timeline import timeline_of
 from tests.alerts.write import RULES, alert_names, text
 from tests.support.prometheus import promtool_binary
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
+pytestmark = pytest.mark.faults
 
 Rule = dict[str, Any]
 

@@ -16,7 +16,7 @@ from tests.faults.chord_cases import duplicate_callback_delivery
 from tests.support.polling import wait_until
 from tests.support.servers import celery
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.faults
 
 CALLBACK = "project.held_late_callback"
 REPEATS = ("celery_chord_callback_repeats_total", CALLBACK)

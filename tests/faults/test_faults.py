@@ -14,7 +14,7 @@ IN_ORDER = sorted(CASES, key=lambda case: list(SCENES).index(case.scene))
 #: So many are named at the most where the evidence does not separate them.
 CANDIDATES = 5
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.faults
 
 
 def by_name(case: Case) -> str:

@@ -13,7 +13,7 @@ from tests.faults.bench import Mode
 from tests.faults.healthy_bench import Installation, Observers
 from tests.faults.healthy_scenes import SCENES, start
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.faults
 
 #: The one that still waits at the end, as it should.
 WAITING = "far ETA"

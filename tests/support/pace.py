@@ -24,3 +24,11 @@ def slowed(seconds: float) -> float:
         subprocess.run(_CONTROL, check=True)
     pace = (time.monotonic() - begun) / _TIMES / _QUICK
     return seconds * max(1.0, pace)
+
+
+def within(spent: float, seconds: float) -> bool:
+    """Tell whether this took less than a limit of time that was set on a quick machine.
+
+    The pace is measured, which takes some seconds, only when that decides.
+    """
+    return spent < seconds or spent < slowed(seconds)

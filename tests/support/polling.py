@@ -8,9 +8,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+#: A machine may be so many times slower than the one on which the waits' seconds were set. Whoever waits claims
+#: nothing about time: what does, measures.
+_SLOWER = 3
+
 
 def wait_until(predicate: Callable[[], T], what: str, seconds: float = 30.0) -> T:
-    """Return the predicate's first true value; fail, naming `what`, when there is none in time."""
+    """Return the predicate's first true value; fail, naming `what`, when there is none in the time of a slow machine.
+
+    `seconds` are those that suffice on a quick one.
+    """
+    seconds *= _SLOWER
     deadline = time.monotonic() + seconds
     while not (value := predicate()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"

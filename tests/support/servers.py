@@ -146,7 +146,7 @@ def celery(*arguments: str) -> tuple[str, ...]:
 
 
 def run(
-    *command: str, cwd: Path = ROOT, env: dict[str, str] | None = None, seconds: float = 60.0
+    *command: str, cwd: Path = ROOT, env: dict[str, str] | None = None, seconds: float = 180.0
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(

@@ -70,7 +70,7 @@ def imported(module: str, *arguments: str, cwd: Path) -> set[str]:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

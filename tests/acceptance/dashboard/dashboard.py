@@ -20,7 +20,7 @@ PROBES = rf"404 \(Not Found\) \(http://[^/]+/({'|'.join(filter(None, PAGES))})/_
 #: What Streamlit draws in the place of a page that raised.
 BROKEN = "This app has encountered an error"
 #: Milliseconds; a first look at a machine with two cores and a dozen processes.
-PATIENCE = 15_000
+PATIENCE = 60_000
 
 _DRAWN = "[data-testid=stApp][data-test-script-state=notRunning]"
 _A_WORD = re.compile(r"\w{3}")

@@ -13,7 +13,7 @@ from tests.acceptance.dashboard.stack import Stack
 from tests.support.browser import Browser
 from tests.unit.dashboards.dashboard_fakes import HOSTILE
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.faults
 
 #: As many as fit into an address that servers take.
 LONG = "9" * 4000

@@ -16,7 +16,7 @@ from tests.support.browser import Browser, Theme
 from tests.support.polling import wait_until
 from tests.support.servers import ROOT, free_port
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.faults
 
 THEMES: tuple[Theme, ...] = ("light", "dark")
 RULES = yaml.safe_load((ROOT / "alerts" / "chords.rules.yml").read_text(encoding="utf-8"))
@@ -272,13 +272,13 @@ def test_a_password_is_asked_before_anything_is_shown(shop: Stack, browser: Brow
         page = window.page
         for path in ("/", f"/chord?id={shop.chords['lost']}", "/doctor"):
             page.goto(path)
-            expect(page.get_by_label("Password of this dashboard")).to_be_visible(timeout=30_000)
+            expect(page.get_by_label("Password of this dashboard")).to_be_visible()
             assert "images" not in page.inner_text("body")
             assert page.get_by_test_id("stDataFrame").count() == 0
         page.get_by_label("Password of this dashboard").fill("open")
         page.get_by_role("button", name="Open").click()
-        expect(page.get_by_text("That is not the password.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("That is not the password.")).to_be_visible()
         page.get_by_label("Password of this dashboard").fill("open-sesame")
         page.get_by_role("button", name="Open").click()
-        expect(page.get_by_test_id("stMain")).to_contain_text("Examine again", timeout=30_000)
+        expect(page.get_by_test_id("stMain")).to_contain_text("Examine again")
         assert "open-sesame" not in page.content()

@@ -13,7 +13,7 @@ from tests.acceptance.dashboard.stack import Stack
 from tests.support.browser import Browser
 from tests.support.servers import Processes
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.faults
 #: Milliseconds until a page says that a server is silent, or goes on: each question waits for some seconds.
 IN_TIME = 45_000
 

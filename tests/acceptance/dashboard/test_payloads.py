@@ -18,7 +18,7 @@ from tests.support.polling import wait_until
 from tests.support.servers import Processes
 from tests.unit.dashboards.dashboard_fakes import HOSTILE
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.faults
 
 #: Celery itself cannot send a lone surrogate.
 NAMES = tuple(name for name in HOSTILE if name.encode("utf-8", "ignore").decode() == name)

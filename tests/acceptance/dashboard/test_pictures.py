@@ -9,7 +9,7 @@ from tests.acceptance.dashboard.past import plant_an_hour
 from tests.acceptance.dashboard.stack import Stack
 from tests.support.browser import SCREENSHOTS, Browser, Theme
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.faults
 
 #: Addresses by the name of the picture; a word in braces is the kind of a chord.
 PICTURES = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.acceptance.diagnosis.installation import Installation, Monitor, moment_of
-from tests.support.pace import slowed
+from tests.support.pace import within
 from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, kill
 
@@ -72,7 +72,7 @@ def test_a_worker_that_is_killed_is_named_within_fifteen_seconds_of_its_last_hea
 
     took = found - beaten_at(installation, "doomed@here")
     print(f"worker_lost after {took:.1f} s")
-    assert took <= INSTRUMENTED
+    assert within(took, INSTRUMENTED)
     assert causes(installation, chord_id) == ["worker_lost"]
     assert chord_id in monitor.log()
 
@@ -88,11 +88,10 @@ def test_a_queue_that_nobody_reads_is_named_within_fifteen_seconds_of_the_publis
     monitor.close()
 
     print(f"queue_unconsumed after {found - published:.1f} s")
-    assert found - published <= INSTRUMENTED
+    assert within(found - published, INSTRUMENTED)
     assert causes(installation, chord_id) == ["queue_unconsumed"]
 
 
-@pytest.mark.timeout(400)
 def test_without_instrumentation_both_are_named_within_two_and_a_half_minutes(install: Install) -> None:
     installation = install(False)
     doomed = installation.worker("doomed", "doomed")
@@ -108,7 +107,7 @@ def test_without_instrumentation_both_are_named_within_two_and_a_half_minutes(in
     monitor.close()
 
     print(f"queue_unconsumed after {read_at - begun:.1f} s, worker_lost after {lost_at - begun:.1f} s")
-    assert max(read_at, lost_at) - begun <= BARE
+    assert within(max(read_at, lost_at) - begun, BARE)
     assert causes(installation, unread) == ["queue_unconsumed"]
 
 
@@ -125,6 +124,5 @@ def test_explain_answers_within_three_seconds(install: Install, instrumented: bo
         if seconds < EXPLAINED:
             break
 
-    allowed = slowed(EXPLAINED)
-    print(f"explain took {took} of {allowed:.1f} s")
-    assert min(took) < allowed
+    print(f"explain took {took} s")
+    assert within(min(took), EXPLAINED)

@@ -61,7 +61,7 @@ def test_a_chord_is_recorded_whole_and_nothing_is_lost_at_shutdown(shop: Shop, p
 
     worker.terminate()
 
-    assert worker.wait(30) == 0, shop.processes.log("shop")
+    assert worker.wait(90) == 0, shop.processes.log("shop")
     seen = succeeded(shop, chord_id).chord
     assert (seen.size, seen.counted, seen.missing) == (5, 5, ())
     assert [task.index for task in seen.header] == [0, 1, 2, 3, 4]

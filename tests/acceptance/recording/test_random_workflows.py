@@ -15,7 +15,6 @@ FIXED_SEED = 1
 SEED = int(os.environ.get("CHORDS_SEED") or time.time())
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.soak
 def test_no_chord_is_missed_and_no_state_or_count_is_wrong(processes: Processes) -> None:
     states = play(processes, FIXED_SEED, 13)

@@ -199,7 +199,6 @@ def recorded(store: Store, chord_id: str) -> Chord | None:
     return found.chord if found else None
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("kind", ["stands still", "is gone"])
 def test_no_task_is_late_for_a_store_that_fails_and_what_happened_meanwhile_is_told_later(
     tmp_path: Path, redis: RedisServer, processes: Processes, outage: Outage, kind: str
@@ -222,7 +221,6 @@ def test_no_task_is_late_for_a_store_that_fails_and_what_happened_meanwhile_is_t
     assert "Traceback" not in watched.log()
 
 
-@pytest.mark.timeout(180)
 def test_what_a_small_buffer_lost_is_counted_and_later_chords_are_right(
     tmp_path: Path, redis: RedisServer, processes: Processes, outage: Outage
 ) -> None:

@@ -206,7 +206,7 @@ def test_the_projects_own_app_sees_the_same(crowd: Crowd) -> None:
         env=crowd.stranger.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

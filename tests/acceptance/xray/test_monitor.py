@@ -240,7 +240,7 @@ def test_a_signal_ends_the_monitor_at_once_and_well(
     monitor.wait_for("/readyz", 200)
     monitor.process.send_signal(ending)
 
-    assert monitor.process.wait(10) == 0
+    assert monitor.process.wait(90) == 0
     assert not group_lives(monitor.process)
     assert "Traceback" not in monitor.log()
     monitor.http.close()

@@ -18,12 +18,14 @@ import pytest
 from celery import chord
 
 from tests.integration.xray.stranger import Stranger, chords, group_id
+from tests.support.pace import within
 from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, celery, clean_environment
 
 #: The first terminal that a session's leader opens is its controlling one, to which Ctrl-C belongs.
 _OPEN_AND_BECOME = """
 import os, signal, sys
+from tests.support.pace import within
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
 os.close(os.open(os.ttyname(0), os.O_RDWR))
 os.execv(sys.argv[1], sys.argv[1:])
@@ -106,4 +108,4 @@ def test_watch_without_a_terminal_is_exit_2(redis: RedisServer) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "needs a terminal" in done.stderr
-    assert time.monotonic() - started < 20
+    assert within(time.monotonic() - started, 20)

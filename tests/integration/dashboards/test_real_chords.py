@@ -121,7 +121,7 @@ def test_the_page_survives_a_restart_of_redis(
     assert page.header[0].value == "No open chords"
 
     server.process.terminate()
-    server.process.wait(10)
+    server.process.wait(90)
     again(page)
     assert page.error[0].value == "**The chords cannot be read.**"
 

@@ -56,7 +56,7 @@ def test_a_user_with_the_rights_of_the_docs_records_and_reads(processes: Process
     assert {node for node, _ in store.connections() or ()} >= {"w1@here"}
     store.close()
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(90) == 0
     redis.close()
     assert "open-sesame" not in processes.log("worker")
     assert "cannot" not in processes.log("worker")

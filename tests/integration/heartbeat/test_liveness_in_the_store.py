@@ -106,7 +106,7 @@ def test_a_worker_is_alive_while_it_computes_and_gone_after_its_goodbye(living: 
 
     wait_until(lambda: (c := living.chord(chord_id)) and c.state == "succeeded", "the chord has ended")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(90) == 0
     last = living.known()
     assert (born.gone, last.gone) == (False, True)
     assert (last.heartbeat.pid, last.heartbeat.pool) == (process.pid, pool)
@@ -119,12 +119,17 @@ def test_a_killed_worker_is_silent_and_no_longer_connected_though_its_children_l
     boot = living.known().heartbeat.boot
     first = living.send("nap", *[0.0] * 6)  # each gets a child that is forked while the main process beats
     wait_until(lambda: (c := living.chord(first)) and c.state == "succeeded", "the chord has ended")
-    living.send("nap", 20.0, 20.0)
-    wait_until(lambda: len(living.known().heartbeat.active) == 2, "both children are busy")
+    second = living.send("nap", 60.0, 60.0)
+    parts = {task.task_id for task in wait_until(lambda: living.chord(second), "it is recorded").header}
+    # Not both: Celery may hand one to a child that is about to end, and it begins after the other.
+    wait_until(lambda: parts & set(living.known().heartbeat.active), "a child is busy")
     assert f"chordwatch:w1@here:{boot}" in living.connections()
     os.kill(process.pid, signal.SIGKILL)
 
-    wait_until(lambda: f"chordwatch:w1@here:{boot}" not in living.connections(), "it is gone", seconds=5)
+    try:
+        wait_until(lambda: f"chordwatch:w1@here:{boot}" not in living.connections(), "it is gone", 5)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
     assert not living.known().gone
 
 
@@ -132,7 +137,7 @@ def test_a_worker_that_began_anew_is_another_one(living: Living) -> None:
     process = living.worker("solo")
     first = living.known().heartbeat
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(90) == 0
     living.worker("solo")
 
     workers = wait_until(lambda: len(w := living.store.workers()) == 2 and w, "the store knows two")

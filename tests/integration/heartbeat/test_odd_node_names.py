@@ -25,7 +25,7 @@ def test_a_worker_with_any_name_beats_and_is_seen_connected(redis: RedisServer, 
     assert known.heartbeat.node == NODE
     assert store.connections() == {(NODE, known.heartbeat.boot)}
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(90) == 0
     wait_until(lambda: store.connections() == frozenset(), "its connections are gone")
     assert "chordwatch cannot" not in processes.log("worker")
     store.close()

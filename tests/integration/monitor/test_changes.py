@@ -61,7 +61,7 @@ class Monitor:
     def end(self) -> None:
         """End it as a supervisor does."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0
+        assert self.process.wait(90) == 0
 
 
 @pytest.fixture

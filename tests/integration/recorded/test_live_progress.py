@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.recorded.conftest import Installation
 from tests.support.noted import NOTED_LATE
+from tests.support.pace import within
 
 SIZE = 2000
 
@@ -17,7 +18,7 @@ def test_list_shows_a_chord_grow_until_it_is_done(installation: Installation) ->
     installation.worker(concurrency=4)
     chord_id, callback_id, header = installation.publish(SIZE, 0.025)
     seen: list[tuple[int, str]] = []
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 270
     while not seen or seen[-1][1] != "done":
         assert time.monotonic() < deadline, seen
         (chord,) = installation.chords("list")
@@ -68,5 +69,5 @@ def close_to(differences: list[float]) -> None:
     ordered = sorted(abs(difference) for difference in differences)
     print(f"differences: median {ordered[len(ordered) // 2]:.4f} s, largest {ordered[-3:]}")
 
-    assert ordered[int(len(ordered) * 0.99)] <= 0.1
-    assert ordered[-1] <= 2.0
+    assert within(ordered[int(len(ordered) * 0.99)], 0.1)
+    assert within(ordered[-1], 2.0)

@@ -120,4 +120,4 @@ def end_workers(crew: Crew) -> None:
     """End the worker, as an operator does; it has as long as it needs."""
     process = crew.workers["forks"]
     process.terminate()
-    assert process.wait(30) == 0, crew.processes.log("forks")
+    assert process.wait(90) == 0, crew.processes.log("forks")

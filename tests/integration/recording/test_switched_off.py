@@ -132,7 +132,7 @@ def test_plain_tasks_groups_and_chains_write_nothing_to_the_store(shop: Shop) ->
         lambda: shop.processes.log("shop").count("succeeded in") == TASKS_OF_PLAIN, "all tasks are done"
     )
     worker.terminate()
-    assert worker.wait(30) == 0
+    assert worker.wait(90) == 0
 
     assert threads_after == threads_before
     with shop.recorded() as store:
@@ -150,6 +150,6 @@ def test_what_is_switched_off_records_nothing(shop: Shop) -> None:
         lambda: "shop.tasks.total" in shop.processes.log("shop").split("ready.")[1], "the callback runs"
     )
     worker.terminate()
-    assert worker.wait(30) == 0
+    assert worker.wait(90) == 0
 
     assert chordwatch_keys(shop) == set()

@@ -61,7 +61,7 @@ def looks(server: RedisServer) -> Iterator[Looks]:
 def start_again(server: RedisServer, processes: Processes) -> None:
     """End the server and start another one in its place."""
     server.process.terminate()
-    server.process.wait(10)
+    server.process.wait(90)
     place = ("--port", str(server.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(processes.folder))
     processes.start("again", redis_binary(), *place)
     wait_until(lambda: answers(server.backend), "Redis answers again")
@@ -173,7 +173,7 @@ def test_a_user_who_may_not_ask_info_is_told_once_of_each_server(server: RedisSe
 def test_a_server_that_is_away_is_unreachable(looks: Looks, server: RedisServer) -> None:
     looks.both()
     server.process.terminate()
-    server.process.wait(10)
+    server.process.wait(90)
 
     for reader in (looks.broker, looks.backend):
         with pytest.raises(UnreachableError, match="does not answer"):

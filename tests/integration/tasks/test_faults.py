@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.tasks.conftest import Stack
+from tests.support.pace import within
 from tests.support.polling import wait_until
 
 pytestmark = pytest.mark.faults
@@ -133,7 +134,7 @@ def test_an_interrupted_run_leaves_no_process(stack: Stack) -> None:
     wait_until(lambda: victims(stack), "the victim's queue is there")
     process.terminate()
 
-    assert process.wait(20) == 143
+    assert process.wait(90) == 143
     assert victims(stack) == []
 
 
@@ -149,4 +150,4 @@ def test_an_unreachable_redis_is_one_sentence(stack: Stack) -> None:
 
     assert done.returncode == 3
     assert done.stderr == "Redis cannot be reached at 127.0.0.1:1; is it running?\n"
-    assert time.monotonic() - begun < 15
+    assert within(time.monotonic() - begun, 15)

@@ -221,7 +221,7 @@ def test_without_redis_the_api_says_so_at_once(stack: Stack) -> None:
         assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
         assert response.json() == {"error": "Redis cannot be reached."}
     process.terminate()
-    process.wait(10)
+    process.wait(90)
 
 
 def is_listening(port: int) -> bool:

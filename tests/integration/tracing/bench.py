@@ -46,7 +46,7 @@ class Bench:
     def send(self, case: str, *options: str, **extra: str) -> Sent:
         """Send a workflow from a process of its own, and wait for its end."""
         environment = self.environment("producer", **extra)
-        done = run(sys.executable, "send.py", case, *options, cwd=TRACED, env=environment, seconds=90)
+        done = run(sys.executable, "send.py", case, *options, cwd=TRACED, env=environment, seconds=270)
         assert done.returncode == 0, done.stderr
         return Sent(**json.loads(done.stdout.splitlines()[-1]))
 

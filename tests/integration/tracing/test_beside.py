@@ -10,7 +10,7 @@ from chordwatch.tracing.ids import chord_span_id
 from tests.integration.tracing.bench import Bench, called, ids, linked
 from tests.support.otlp import tree
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.faults
 
 THEIRS = "opentelemetry.instrumentation.celery"
 ORDERS = pytest.mark.parametrize("order", ["before", "after"])

@@ -7,7 +7,7 @@ import pytest
 from chordwatch.tracing.ids import trace_id_of
 from tests.integration.tracing.bench import Bench
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.faults
 
 #: Spans of a plain chord: its own, four messages, four runs.
 WHOLE = 9

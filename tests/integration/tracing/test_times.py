@@ -8,7 +8,7 @@ from tests.integration.tracing.bench import Bench, called
 from tests.support.otlp import Span
 from tests.support.polling import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.faults
 
 #: Seconds between the two handlers' clocks, and the store's milliseconds.
 NEAR = 0.02

@@ -9,7 +9,7 @@ import pytest
 from chordwatch.tracing.ids import chord_span_id, process_span_id, publish_span_id, trace_id_of
 from tests.integration.tracing.bench import Bench, called, expect, ids, linked
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.faults
 
 
 def test_a_plain_chord_is_one_trace_with_a_true_fan_in(bench: Bench) -> None:

@@ -7,7 +7,7 @@ import pytest
 from chordwatch.tracing.ids import chord_span_id
 from tests.integration.tracing.bench import Bench, called, expect, ids, linked
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.faults
 
 
 def test_a_chord_in_a_header_is_a_child_of_the_chord_around_it(bench: Bench) -> None:

@@ -121,7 +121,7 @@ class Elsewhere:
             wait_until(lambda: client.get("/readyz").status_code == 200, "the first look")
             yield client
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0, self.processes.log("monitor")
+        assert process.wait(90) == 0, self.processes.log("monitor")
 
     def explained(self, sent: Sent) -> dict[str, Any]:
         """Return the chord as `explain` prints it."""

@@ -151,7 +151,7 @@ def close(app: Celery) -> None:
 
 
 def chords(
-    broker: str, backend: str, *arguments: str, env: dict[str, str] | None = None, seconds: float = 60.0
+    broker: str, backend: str, *arguments: str, env: dict[str, str] | None = None, seconds: float = 180.0
 ) -> subprocess.CompletedProcess[str]:
     """Run `celery -b … --result-backend … chords …` in a folder where no code of the project is."""
     return finish(start_chords(broker, backend, *arguments, env=env), seconds)
@@ -171,7 +171,7 @@ def start_chords(
     )
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+def finish(process: subprocess.Popen[str], seconds: float = 180.0) -> subprocess.CompletedProcess[str]:
     """Return what a started command did; kill it when it does not end in time."""
     try:
         stdout, stderr = process.communicate(timeout=seconds)

@@ -104,7 +104,7 @@ class Shop:
             env=clean_environment(**extra),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -60,7 +60,7 @@ def _play_with(crew: Crew, seed: int, rounds: int) -> Counter[str]:
         crew.quiet()  # a message that a busy worker had just popped was in no queue at the first look
         for worker in workers:
             worker.terminate()
-        assert [worker.wait(30) for worker in workers] == [0, 0]
+        assert [worker.wait(90) for worker in workers] == [0, 0]
         fates = compare(crew, store, f"after the end of all processes, seeds {seed} to {seed + rounds - 1}")
         compare_counters(store, fates)
     return Counter(fate.state for fate in fates.values())

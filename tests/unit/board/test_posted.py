@@ -13,6 +13,7 @@ import pytest
 
 from chordwatch.board.posted import MAX_PACKED, pack_board, read_board
 from chordwatch.board.rows import Board, ChordRow, QueueRow, WorkerRow
+from tests.support.pace import within
 
 ROW = ChordRow(
     chord_id="c1",
@@ -108,8 +109,9 @@ def test_a_full_board_of_usual_chords_is_small_and_read_in_a_moment() -> None:
     packed = pack_board(replace(BOARD, chords=rows))
     started = time.process_time()
     kept = read_board(packed)
+    seconds = time.process_time() - started
 
-    assert time.process_time() - started < 0.5
+    assert within(seconds, 0.5)
     assert kept is not None
     assert len(kept.chords) == 5500
     assert len(packed) < MAX_PACKED / 2

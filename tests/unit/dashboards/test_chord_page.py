@@ -18,6 +18,7 @@ from chordwatch.settings import read_settings
 from chordwatch.text import plain
 from chordwatch.watch.look import Sighting
 from chordwatch.watch.related import Related
+from tests.support.pace import within
 from tests.unit.cli.rendered import verdict
 from tests.unit.recorded import ran, recorded, runs
 from tests.unit.seen import NOW, header_task, in_queue, open_chord
@@ -224,7 +225,7 @@ def test_a_chord_of_ten_thousand_parts_is_drawn_a_page_at_a_time_within_a_second
     assert len(app.dataframe[0].value) == 1_000
     assert "1 to 1,000 of 10,000 tasks." in markdown(app)
     assert "9,000 succeeded" in app.get("graphviz_chart")[0].proto.spec
-    assert seconds < 1
+    assert within(seconds, 1)
 
     next(box for box in app.number_input if box.label == "Page").set_value(10)
     app.run()

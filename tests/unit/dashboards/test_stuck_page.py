@@ -9,6 +9,7 @@ from dashboard_fakes import HOSTILE, NOW, FakeSource, board, row
 from page_elements import assert_only_literal, links, texts
 
 from chordwatch.errors import SettingError, UnreachableError
+from tests.support.pace import within
 
 Open = Callable[..., Any]
 
@@ -208,7 +209,7 @@ def test_of_thousands_the_worst_are_drawn_and_the_rest_is_counted(open_page: Ope
     told = next(caption for caption in texts(page.caption) if caption.startswith("Tick"))
     assert "the worst 1,000 of 5,000" in told
     assert "2,000 more were too many to be listed." in told
-    assert elapsed < 5
+    assert within(elapsed, 5)
 
 
 def test_a_store_that_is_down_is_a_sentence_and_keeps_what_the_address_asks(open_page: Open) -> None:

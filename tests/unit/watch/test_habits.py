@@ -9,6 +9,7 @@ from chordwatch.model import Callback, HeaderTask
 from chordwatch.store.protocol import RecordedChord
 from chordwatch.watch import habits as module
 from chordwatch.watch.habits import MIN_RUNS, Habits
+from tests.support.pace import within
 from tests.unit.recorded import recorded
 from tests.unit.seen import NOW
 
@@ -161,8 +162,8 @@ def test_ten_thousand_chords_of_twenty_are_learnt_quickly() -> None:
     chords = [chord(f"c{number}", *tasks) for number, tasks in enumerate(header)]
     habits = Habits()
 
-    assert min(seconds(habits, chords) for habits in (Habits(), Habits(), habits)) < 0.5
-    assert min(seconds(habits, chords) for _ in range(3)) < 0.05
+    assert within(min(seconds(habits, chords) for habits in (Habits(), Habits(), habits)), 0.5)
+    assert within(min(seconds(habits, chords) for _ in range(3)), 0.05)
     assert len(habits.usual()) == 20
 
 
