@@ -18,8 +18,8 @@ class Alert:
     """One alerting rule; `wait` and `keep` are seconds.
 
     `cause` names its section of the runbook: a cause, `$` for the one in the label `cause`; None where the alert has a
-    section of its own. `stuck` are the labels that lead to its chords on the dashboard's page of stuck ones, None where
-    it has none. `reason` is a label that tells several rules of one name apart.
+    section of its own. `page` is the dashboard's page that shows what it is about, by default the overview, and `filters`
+    are the labels that lead to its chords there. `reason` is a label that tells several rules of one name apart.
     """
 
     name: str
@@ -30,7 +30,8 @@ class Alert:
     summary: str
     description: str
     cause: str | None = None
-    stuck: tuple[str, ...] | None = None
+    page: Literal["", "queues", "stuck"] = ""
+    filters: tuple[str, ...] = ()
     reason: str | None = None
 
 
@@ -57,7 +58,8 @@ def chord_alerts(at: Thresholds) -> tuple[Alert, ...]:
             description=f"{_many('chord', 'chords')} {_WITH} will never finish, because of {_CAUSE}: the runbook says "
             "what to do, the dashboard shows which.",
             cause="$",
-            stuck=("callback", "cause"),
+            page="stuck",
+            filters=("callback", "cause"),
         ),
         Alert(
             name="CeleryChordWrongResult",
@@ -67,7 +69,8 @@ def chord_alerts(at: Thresholds) -> tuple[Alert, ...]:
             description=f"Within {words(at.wrong_result_window)} the callback {_CALLBACK} ran {_RAN} in "
             f"{_many('chord', 'chords')}: check what it did, because nothing failed.",
             cause="$",
-            stuck=("callback", "cause"),
+            page="stuck",
+            filters=("callback", "cause"),
         ),
         Alert(
             name="CeleryChordLooping",
@@ -78,7 +81,8 @@ def chord_alerts(at: Thresholds) -> tuple[Alert, ...]:
             description=f"{_many('chord repeats', 'chords repeat')} the same step again and again {_WITH}, because of "
             f"{_CAUSE}: that takes the workers' time and hardly ever ends by itself.",
             cause="$",
-            stuck=("callback", "cause"),
+            page="stuck",
+            filters=("callback", "cause"),
         ),
         Alert(
             name="CeleryChordLate",
@@ -89,7 +93,8 @@ def chord_alerts(at: Thresholds) -> tuple[Alert, ...]:
             description=f"{_many('chord', 'chords')} {_WITH} should have gone on by now, because of {_CAUSE}: "
             "it may still happen without you.",
             cause="$",
-            stuck=("callback", "cause"),
+            page="stuck",
+            filters=("callback", "cause"),
         ),
     )
 
@@ -103,7 +108,8 @@ def share_alerts(at: Thresholds) -> tuple[Alert, ...]:
             summary=f"{_SHARE} of the chords {_WITH} fail",
             description=f"Within the last {words(at.failure_window)} {_SHARE} of the chords that ended {_WITH} failed: "
             f"{number(at.failures_least)} or more.",
-            stuck=("callback",),
+            page="stuck",
+            filters=("callback",),
         ),
         Alert(
             name="CeleryChordRetryStorm",
@@ -111,7 +117,8 @@ def share_alerts(at: Thresholds) -> tuple[Alert, ...]:
             summary=f"{_SHARE} of the runs of {_NAME} end in a retry {_WITH}",
             description=f"Within the last {words(at.retry_window)} {_SHARE} of the runs of task {_NAME} in chords "
             f"{_WITH} ended in a retry: {number(at.retries_least)} or more.",
-            stuck=("callback",),
+            page="stuck",
+            filters=("callback",),
         ),
     )
 
@@ -127,7 +134,8 @@ def installation_alerts(at: Thresholds) -> tuple[Alert, ...]:
             description=f"{_many('message waits', 'messages wait')} in queue {_QUEUE}, which none of the workers "
             "reads: start one with -Q for it, or correct the route.",
             cause="queue_unconsumed",
-            stuck=("queue_name",),
+            page="stuck",
+            filters=("queue_name",),
         ),
         Alert(
             name="CeleryQueueBacklog",
@@ -137,7 +145,7 @@ def installation_alerts(at: Thresholds) -> tuple[Alert, ...]:
             description=f"The oldest task of a chord in queue {_QUEUE} has waited for {_AGE}: workers read the queue, "
             "and do not keep up.",
             cause="queued",
-            stuck=(),
+            page="queues",
         ),
         Alert(
             name="CeleryWorkerDown",
@@ -147,7 +155,7 @@ def installation_alerts(at: Thresholds) -> tuple[Alert, ...]:
             description=f"Worker {_HOSTNAME} is silent, said no goodbye, and held {_many('task', 'tasks')} of chords: "
             "it was killed, or it is frozen.",
             cause="worker_lost",
-            stuck=(),
+            page="stuck",
         ),
     )
 

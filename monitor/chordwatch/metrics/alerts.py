@@ -49,12 +49,10 @@ class _Links:
 
     def _dashboard(self, alert: Alert) -> str:
         base = _literal(self.dashboard).rstrip("/")
-        if alert.stuck is None:
-            return f"{base}/"
         wanted = "&".join(
-            f"{_FILTERS.get(label, label)}={{{{ $labels.{label} | urlquery }}}}" for label in alert.stuck
+            f"{_FILTERS.get(label, label)}={{{{ $labels.{label} | urlquery }}}}" for label in alert.filters
         )
-        return f"{base}/stuck?{wanted}" if wanted else f"{base}/stuck"
+        return f"{base}/{alert.page}?{wanted}" if wanted else f"{base}/{alert.page}"
 
 
 def rules(

@@ -68,7 +68,7 @@ def waiting(age: float) -> Alert:
             "workers read the queue, and do not keep up."
         ),
         runbook=f"{CAUSES}#queued",
-        dashboard=f"{DASHBOARD}/stuck",
+        dashboard=f"{DASHBOARD}/queues",
     )
 
 
