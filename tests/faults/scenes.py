@@ -25,8 +25,8 @@ UNSEEN = frozenset(
         "message_lost",
     }
 )
-#: Nor these, of which looks see that a task is begun anew.
-LOOPS = frozenset({"worker_lost_loop", "requeue_loop", "header_running"})
+#: Nor these, of which looks see that a task is begun anew; between two runs it waits for a slot.
+LOOPS = frozenset({"worker_lost_loop", "requeue_loop", "header_running", "queued"})
 #: So long after its last heartbeat is a worker silent for good; so long is a message on its way, or a result stored
 #: and not counted, at the most. Seconds.
 SILENT, ON_ITS_WAY = 11.0, 6.0

@@ -57,9 +57,11 @@ def test_the_board_of_two_monitors_is_read_until_both_are_gone(
 
     def with_queue() -> Board | None:
         board = shown(source)
-        return board if board.chords and board.queues and board.workers else None
+        # A look between publishing and recording sees it without its callback's name.
+        recorded = board.chords and board.chords[0].callback
+        return board if recorded and board.queues and board.workers else None
 
-    board = wait_until(with_queue, "the chord is seen")
+    board = wait_until(with_queue, "the chord is seen and recorded")
     assert board.counts["ok"] + board.counts["waiting"] == 1
     assert [(row.chord_id, row.callback, row.size) for row in board.chords] == [(chord_id, TOTAL, 3)]
     assert board.instrumented
