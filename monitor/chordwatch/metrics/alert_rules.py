@@ -18,8 +18,9 @@ class Alert:
     """One alerting rule; `wait` and `keep` are seconds.
 
     `cause` names its section of the runbook: a cause, `$` for the one in the label `cause`; None where the alert has a
-    section of its own. `page` is the dashboard's page that shows what it is about, by default the overview, and `filters`
-    are the labels that lead to its chords there. `reason` is a label that tells several rules of one name apart.
+    section of its own. `page` is the dashboard's page that shows what it is about, by default the overview, and
+    `filters` are the labels that lead to its chords there. `reason` is a label that tells several rules of one name
+    apart.
     """
 
     name: str
