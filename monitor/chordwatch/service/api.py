@@ -29,6 +29,11 @@ from chordwatch.watch.running import stale_after
 
 #: A monitor that has not finished a look for so many intervals is not healthy.
 _STALE_INTERVALS = 6
+_FIRST_LOOK = "The first look is not finished."
+_NO_STORE = (
+    "The store does not answer, or refuses a command: nothing that was recorded is seen. "
+    "See that its Redis runs, and whether chordwatch_store_url is right."
+)
 _HEALTHS = f"^({'|'.join(HEALTH_FILTERS)})$"
 _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"description": 'No such chord: `{"error": sentence}`'},
@@ -147,25 +152,32 @@ def _add_metrics(api: FastAPI, loop: Loop, settings: Settings) -> None:
 
 
 def _add_health(api: FastAPI, loop: Loop, settings: Settings) -> None:
+    begun = time.time()
+
     @api.get("/", include_in_schema=False)
     def root() -> RedirectResponse:
         return RedirectResponse("/docs")
 
     @api.get("/healthz", responses=_ERRORS)
     def healthz() -> dict[str, str]:
-        """Whether the monitor sees anything: its last look succeeded and is not old."""
+        """Whether chords are watched: broker, result backend and store answer, and the last look is not old."""
         glance = loop.glance
         if glance.error:
             raise HTTPException(503, glance.error)
+        if glance.look is None and time.time() - begun > _patience(settings) + settings.look_seconds:
+            raise HTTPException(503, _FIRST_LOOK)
         if glance.look and _is_old(glance.look.taken_at, glance, settings):
             raise HTTPException(503, "The last look is too old.")
+        # Who needs no store has no totals.
+        if glance.totals and not glance.totals.up:
+            raise HTTPException(503, _NO_STORE)
         return {"status": "ok"}
 
     @api.get("/readyz", responses=_ERRORS)
     def readyz() -> dict[str, str]:
-        """Whether what is served is of now: the last look succeeded."""
+        """Whether what is served is of now: the last look succeeded, be it without what is in the store."""
         if loop.glance.look is None or loop.glance.error:
-            raise HTTPException(503, loop.glance.error or "The first look is not finished.")
+            raise HTTPException(503, loop.glance.error or _FIRST_LOOK)
         return {"status": "ready"}
 
 
@@ -186,11 +198,15 @@ def _add_errors(api: FastAPI) -> None:
 
 def _is_old(taken_at: float, glance: Glance, settings: Settings) -> bool:
     """Whether what was seen then (Unix seconds) should have been seen anew since."""
-    return time.time() - taken_at > _STALE_INTERVALS * settings.monitor_interval + glance.seconds
+    return time.time() - taken_at > _patience(settings) + glance.seconds
+
+
+def _patience(settings: Settings) -> float:
+    return _STALE_INTERVALS * settings.monitor_interval
 
 
 def _last(loop: Loop) -> Look:
     """Return the last look, which is refused rather than shown when the next one failed."""
     if loop.glance.look is None or loop.glance.error:
-        raise HTTPException(503, loop.glance.error or "The first look is not finished.")
+        raise HTTPException(503, loop.glance.error or _FIRST_LOOK)
     return loop.glance.look

@@ -205,6 +205,30 @@ def test_an_old_look_makes_it_unhealthy() -> None:
     assert client(old).get("/healthz").json() == {"error": "The last look is too old."}
 
 
+def test_without_its_store_it_is_unhealthy_but_serves_what_broker_and_backend_hold() -> None:
+    api = client(glance(totals=Totals(up=False)))
+
+    answer = api.get("/healthz")
+
+    assert (answer.status_code, set(answer.json())) == (503, {"error"})
+    assert answer.json()["error"].startswith("The store does not answer")
+    assert [api.get(path).status_code for path in ("/readyz", "/api/chords")] == [200, 200]
+
+
+def test_an_installation_that_needs_no_store_is_healthy() -> None:
+    assert client(glance(totals=None)).get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_first_look_that_never_ends_makes_it_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = client(Glance())
+    later = time.time() + 120
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    answer = api.get("/healthz")
+
+    assert (answer.status_code, answer.json()) == (503, {"error": "The first look is not finished."})
+
+
 def test_queues_and_workers_are_shown() -> None:
     api = client(glance())
 
