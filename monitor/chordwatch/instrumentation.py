@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
-from chordwatch.recording.canvas import Dispatches
+from chordwatch.recording.canvas import Dispatches, UnderWay
 from chordwatch.recording.heartbeat import Heartbeats
 from chordwatch.recording.recorder import INLINE_SECONDS, Recorder
 from chordwatch.recording.signals import Handlers
@@ -44,10 +44,9 @@ class Instrumentation:
             keep_callbacks=settings.keep_callbacks,
         )
         self._tracing = _tracing(app, settings, self.recorder)
-        self._handlers = Handlers(self.recorder, record_errors=settings.record_errors, tracing=self._tracing)
-        self._dispatches = Dispatches(
-            self.recorder, record_errors=settings.record_errors, tracing=self._tracing
-        )
+        under_way, errors = UnderWay(), settings.record_errors
+        self._handlers = Handlers(self.recorder, under_way, record_errors=errors, tracing=self._tracing)
+        self._dispatches = Dispatches(self.recorder, under_way, record_errors=errors, tracing=self._tracing)
         self._heartbeats = Heartbeats(
             self._open_for_heartbeat, boot=lambda: self.recorder.boot, interval=settings.heartbeat_interval
         )

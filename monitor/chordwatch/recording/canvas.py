@@ -21,12 +21,38 @@ from chordwatch.recording.recorder import Recorder
 from chordwatch.recording.traced import Traced
 
 
-class Dispatches:
-    """Watches the dispatch of chords. A chord in another's header is dispatched within it."""
+class _Dispatch:
+    """A header that is being dispatched, and how many messages of chords its thread had published before.
 
-    def __init__(self, recorder: Recorder, *, record_errors: bool, tracing: Traced | None = None) -> None:
+    `size` is kept until something was published: if nothing is, nobody counts up to it.
+    """
+
+    __slots__ = ("before", "header", "size")
+
+    def __init__(self, header: Any, before: int) -> None:
+        self.header, self.before = header, before
+        self.size: int | None = None
+
+
+class UnderWay(threading.local):
+    """What one thread is about: its dispatches, the innermost last, and its messages of chords so far."""
+
+    def __init__(self) -> None:
+        self.dispatches: list[_Dispatch] = []
+        self.published = 0
+
+
+class Dispatches:
+    """Watches the dispatch of chords. A chord in another's header is dispatched within it.
+
+    `under_way.published` is counted up by whoever hears of publishing.
+    """
+
+    def __init__(
+        self, recorder: Recorder, under_way: UnderWay, *, record_errors: bool, tracing: Traced | None = None
+    ) -> None:
         self._recorder, self._record_errors, self._tracing = recorder, record_errors, tracing
-        self._local = threading.local()
+        self._under_way = under_way
         self._run: Callable[..., Any] | None = None
         self._backends: dict[type, Callable[..., Any] | None] = {}
 
@@ -36,13 +62,13 @@ class Dispatches:
 
         @functools.wraps(run)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            header = self._begin(args, kwargs)
+            dispatch = self._begin(args, kwargs)
             try:
                 result = run(*args, **kwargs)
             except BaseException as exc:
-                self._end(header, exc)
+                self._end(dispatch, exc)
                 raise
-            self._end(header, None)
+            self._end(dispatch, None)
             return result
 
         canvas._chord.run = watched  # noqa: SLF001  # as above
@@ -58,25 +84,21 @@ class Dispatches:
                 backend.set_chord_size = own  # type: ignore[attr-defined]
         self._backends.clear()
 
-    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the header that is being dispatched, None where even that cannot be told."""
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Dispatch | None:
+        """Return the dispatch that begins, None where even its header cannot be told."""
         try:
             chord, header, body = args[:3]
             backend = type((kwargs.get("app") or chord._get_app(body)).backend)  # noqa: SLF001  # as `run` does
             if backend not in self._backends:
                 self._wrap(backend)
-            self._under_way().append(header)
+            dispatch = _Dispatch(header, self._under_way.published)
+            self._under_way.dispatches.append(dispatch)
             if self._tracing is not None:
                 self._tracing.dispatching(header)
         except Exception:  # noqa: BLE001  # a guest
             self._recorder.drop("internal")
             return None
-        return header
-
-    def _under_way(self) -> list[Any]:
-        """Return the headers that this thread is dispatching, the innermost last."""
-        under_way: list[Any] = self._local.__dict__.setdefault("under_way", [])
-        return under_way
+        return dispatch
 
     def _wrap(self, backend: Any) -> None:
         set_chord_size = backend.set_chord_size
@@ -84,9 +106,7 @@ class Dispatches:
         @functools.wraps(set_chord_size)
         def watched(this: Any, group_id: str, chord_size: int) -> Any:
             try:
-                # An inner group of a complex header has a size of its own, which is no chord's.
-                if any(_group_id(header) == group_id for header in self._under_way()):
-                    self._recorder.add((group_id, {"n": int(chord_size)}))
+                self._sized(group_id, int(chord_size))
             except Exception:  # noqa: BLE001  # a guest
                 self._recorder.drop("internal")
             return set_chord_size(this, group_id, chord_size)
@@ -94,19 +114,34 @@ class Dispatches:
         self._backends[backend] = backend.__dict__.get("set_chord_size")
         backend.set_chord_size = watched
 
-    def _end(self, header: Any, failure: BaseException | None) -> None:
+    def _sized(self, group_id: str, size: int) -> None:
+        for dispatch in self._under_way.dispatches:
+            # An inner group of a complex header has a size of its own, which is no chord's.
+            if _group_id(dispatch.header) != group_id:
+                continue
+            if self._under_way.published == dispatch.before:
+                dispatch.size = size
+            else:
+                self._recorder.add((group_id, {"n": size}))
+            return
+
+    def _end(self, dispatch: _Dispatch | None, failure: BaseException | None) -> None:
         """Note a dispatch, or that it failed: what was published by then runs, and is never counted to the end."""
-        if header is None:
+        if dispatch is None:
             return
         try:
-            self._under_way().pop()
+            self._under_way.dispatches.pop()
             if self._tracing is not None:
                 self._tracing.dispatched(failure)
-            group_id = _group_id(header)
-            if group_id is None or not header.tasks:
+            group_id = _group_id(dispatch.header)
+            if group_id is None or not dispatch.header.tasks:
                 return  # an empty header: Celery sends the callback alone, and no chord exists
+            if failure is not None and self._under_way.published == dispatch.before:
+                return  # nothing was sent: nothing waits, and its caller has the exception
             now = time.time()
             facts: dict[str, Any] = {"a": now, **_family()}
+            if dispatch.size is not None:
+                facts["n"] = dispatch.size
             if failure is not None:
                 facts["x"] = [now, error_text(failure) if self._record_errors else type(failure).__name__]
             self._recorder.add((group_id, facts))

@@ -22,6 +22,7 @@ from celery.exceptions import NotRegistered
 from chordwatch.foreign import as_dict, as_list, as_time
 from chordwatch.recording.ahead import look_ahead
 from chordwatch.recording.batch import error_text
+from chordwatch.recording.canvas import UnderWay
 from chordwatch.recording.marks import MARK, handed_on, mark
 from chordwatch.recording.memory import remember
 from chordwatch.recording.notes import (
@@ -54,8 +55,10 @@ _REPLACED = "Replaced by new task"
 class Handlers:
     """The signal handlers of one process, around its recorder. What goes wrong in one is counted, never raised."""
 
-    def __init__(self, recorder: Recorder, *, record_errors: bool, tracing: Traced | None = None) -> None:
-        self.recorder, self._tracing = recorder, tracing
+    def __init__(
+        self, recorder: Recorder, under_way: UnderWay, *, record_errors: bool, tracing: Traced | None = None
+    ) -> None:
+        self.recorder, self._under_way, self._tracing = recorder, under_way, tracing
         self._record_errors = record_errors
         self._callbacks_of: dict[str, dict[str, int]] = {}
         self._errbacks: dict[str, str] = {}
@@ -143,6 +146,7 @@ class Handlers:
             parts = self._parts(headers, embed["chord"], embed["chain"])
             if not parts:
                 return
+            self._under_way.published += 1
             now, eta = time.time(), headers["eta"]
             task = get_current_task()
             dynamic = task is not None and _is_dynamic(headers, embed["chord"], task)

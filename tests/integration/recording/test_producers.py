@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,60 @@ def test_a_server_that_forks_after_it_has_published_loses_nothing_and_counts_not
     assert dict(counters.dropped) == {}
     assert dict(counters.started) == {"shop.tasks.total": 42}
     assert dict(counters.header_tasks) == {("shop.tasks.total", "shop.tasks.price", "published"): 126}
+
+
+#: Dispatches that fail, of a caller who catches the exception: in some of them a message was sent before.
+FAILING = """\
+from contextlib import suppress
+
+from celery import chord
+from kombu.exceptions import EncodeError
+
+from shop.tasks import price, total
+
+UNREADABLE = price.s(object())
+
+for header in (
+    [UNREADABLE],
+    [UNREADABLE, price.s(1)],
+    [chord([UNREADABLE, price.s(1)], total.s()), price.s(1)],
+    [price.s(1), UNREADABLE],
+    [chord([price.s(1)], total.s()), UNREADABLE],
+):
+    with suppress(EncodeError):
+        chord(header, total.s()).apply_async()
+        raise SystemExit("it was sent")
+"""
+#: The same where the broker is away.
+AWAY = """\
+from contextlib import suppress
+
+from celery import chord
+from kombu.exceptions import OperationalError
+
+from shop.tasks import price, total
+
+total.app.conf.broker_url = "redis://127.0.0.1:1/0"
+total.app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+with suppress(OperationalError):
+    chord([price.s(1), price.s(2)], total.s()).apply_async(retry=False)
+    raise SystemExit("it was sent")
+"""
+
+
+def test_a_dispatch_that_sent_nothing_leaves_no_chord(shop: Shop) -> None:
+    """Its caller has the exception, and nothing waits for anything."""
+    shop.add("failing", FAILING)
+    shop.add("away", AWAY)
+    shop.run("shop.failing")
+    shop.run("shop.away", CHORDWATCH_STORE_URL=shop.redis.url(0))
+
+    with shop.recorded() as store:
+        recorded = store.open_chords()
+        started = dict(store.counters().started)
+    seen = Counter(
+        (known.chord.size, len(known.chord.header), bool(known.dispatch_error)) for known in recorded
+    )
+    # Two whose second part could not be sent, and the chord that was the first part of one.
+    assert seen == Counter([(2, 1, True), (2, 1, True), (1, 1, False)])
+    assert sum(started.values()) == 3
