@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import altair as alt
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]  # comes with Streamlit, without types
+from time_axis import DAY, time_axis
 
 from chordwatch.board.trends import Point, Total
 from chordwatch.text import plain
@@ -19,7 +20,6 @@ from chordwatch.watch.words import span
 
 #: Characters of a name, and pixels.
 LONGEST, PLOT_HEIGHT, LEGEND_ROW, LABEL_WIDTH = 120, 260, 27, 400
-DAY = 86_400.0
 #: Durations that lie so many times apart share no linear axis.
 WIDE = 100
 
@@ -159,11 +159,7 @@ def _share(value: float) -> str:
 
 
 def _times(field: str, shown: Shown) -> alt.X:
-    # As an expression: Vega takes a plain number for a year.
-    domain = alt.ExprRef(f"[{shown.since * 1000:.0f}, {shown.until * 1000:.0f}]")
-    clock = "%H:%M" if shown.until - shown.since <= DAY else "%-d %b"
-    axis = alt.Axis(format=clock, tickCount=6, labelOverlap=True)
-    return alt.X(field, title=None, scale=alt.Scale(domain=domain), axis=axis)
+    return time_axis(field, shown.since, shown.until)
 
 
 def _dressed(marked: alt.Chart, chart: Chart, shown: Shown, **places: Any) -> alt.Chart:

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import altair as alt
 import chord_tables as tables
 import chord_ui
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]  # comes with Streamlit, without types
 import streamlit as st
+from time_axis import time_axis
 
 from chordwatch.board.grouping import STUCK, by_queue
-from chordwatch.board.recent import depths
+from chordwatch.board.recent import Depth, depths
 from chordwatch.board.rows import Board
 from chordwatch.text import plain
 
-#: Seconds, and how the time axis says a moment.
-RANGES = {"1 h": (3600.0, "%H:%M"), "24 h": (86_400.0, "%H:%M"), "7 d": (604_800.0, "%b %d")}
+#: Seconds.
+RANGES = {"1 h": 3600.0, "24 h": 86_400.0, "7 d": 604_800.0}
 #: More lines than this cannot be told apart.
 SHOWN_LINES, SHOWN_QUEUES = 10, 500
 #: Characters of a name beside the chart.
@@ -74,12 +77,21 @@ def show_depths(board: Board) -> None:
     chosen = st.segmented_control(
         "Range", list(RANGES), default="1 h", key="queues_range", label_visibility="collapsed"
     )
-    seconds, moment = RANGES[chosen or "1 h"]
+    seconds = RANGES[chosen or "1 h"]
     samples = chord_ui.history(seconds)
     if not samples:
         st.caption("There is no history yet: a monitor writes it, once a minute.")
         return
     drawn = depths(samples, board, most=SHOWN_LINES)
+    if drawn:
+        chart = depth_chart(drawn, since=board.taken_at - seconds, until=board.taken_at)
+        st.altair_chart(chart, key="queue_depths")
+    else:
+        st.caption("No queue was seen in this time.")
+
+
+def depth_chart(drawn: Sequence[Depth], *, since: float, until: float) -> alt.Chart:
+    """Return a line for each queue over the whole range (Unix seconds)."""
     frame = pd.DataFrame(
         {
             "at": pd.to_datetime([int(depth.at) for depth in drawn], unit="s", utc=True),
@@ -87,12 +99,16 @@ def show_depths(board: Board) -> None:
             "length": [depth.length for depth in drawn],
         }
     )
-    chart = (
+    # Where all are empty Vega would make an axis from 0 to 0, whose labels are NaN.
+    tasks = alt.Scale(domain=[0, max(1, *(depth.length for depth in drawn))], nice=True)
+    chart: alt.Chart = (
         alt.Chart(frame)
-        .mark_line(interpolate="step-after")
+        .mark_line(interpolate="step-after", clip=True)
         .encode(
-            x=alt.X("at:T", title=None, axis=alt.Axis(format=moment)),
-            y=alt.Y("length:Q", title="Tasks waiting", axis=alt.Axis(tickMinStep=1, format="~s")),
+            x=time_axis("at:T", since, until),
+            y=alt.Y(
+                "length:Q", title="Tasks waiting", scale=tasks, axis=alt.Axis(tickMinStep=1, format="~s")
+            ),
             color=alt.Color("queue:N", title="Queue", legend=alt.Legend(orient="bottom")),
             tooltip=[
                 alt.Tooltip("queue:N", title="Queue"),
@@ -101,7 +117,7 @@ def show_depths(board: Board) -> None:
             ],
         )
     )
-    st.altair_chart(chart, key="queue_depths")
+    return chart
 
 
 st.title("Queues", anchor=False)

@@ -23,12 +23,18 @@ def samples(*moments: dict[str, int]) -> tuple[Sample, ...]:
     return tuple(Sample(at=first + 60 * number, queues=queues) for number, queues in enumerate(moments))
 
 
+def scales(page: Any) -> dict[str, Any]:
+    """Return the scales of the chart's axes."""
+    (chart,) = page.get("arrow_vega_lite_chart") or page.get("vega_lite_chart")
+    encoding = json.loads(chart.proto.spec)["encoding"]
+    return {axis: encoding[axis].get("scale") for axis in ("x", "y")}
+
+
 def drawn(page: Any) -> set[str]:
     """Return the names of the queues in the chart, which are its data."""
     import pyarrow as pa  # noqa: PLC0415  # comes with Streamlit
 
     (chart,) = page.get("arrow_vega_lite_chart") or page.get("vega_lite_chart")
-    assert json.loads(chart.proto.spec)
     packed = chart.proto.datasets[0].data.data or chart.proto.data.data
     return set(pa.ipc.open_stream(packed).read_pandas()["queue"])
 
@@ -72,6 +78,25 @@ def test_depth_over_time_ends_with_what_is_now(open_page: Open) -> None:
 
     assert drawn(page) == {"low", "before"}
     assert ("history", 3600.0) in source.asked
+
+
+@pytest.mark.parametrize(("longest", "top"), [(0, 1), (37, 37)])
+def test_the_axes_have_their_range_however_little_there_is_to_draw(
+    open_page: Open, longest: int, top: int
+) -> None:
+    queue = QueueRow(name="low", length=0, unacked=0, consumers=1)
+    page = open_page("queues", FakeSource(board(queues=(queue,)), samples=samples({"low": longest})))
+
+    assert scales(page)["x"] == {"domain": {"expr": f"[{(NOW - 3600) * 1000:.0f}, {NOW * 1000:.0f}]"}}
+    assert scales(page)["y"] == {"domain": [0, top], "nice": True}
+
+
+def test_without_any_queue_there_is_no_chart(open_page: Open) -> None:
+    page = open_page("queues", FakeSource(board(queues=()), samples=samples({}, {})))
+
+    assert not page.exception
+    assert not page.get("arrow_vega_lite_chart") + page.get("vega_lite_chart")
+    assert "No queue was seen in this time." in texts(page.caption)
 
 
 def test_a_longer_range_asks_for_a_longer_history(open_page: Open) -> None:
