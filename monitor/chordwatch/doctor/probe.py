@@ -15,6 +15,7 @@ from celery import Celery, chord, group
 from kombu.utils.uuid import uuid
 
 from chordwatch import instrumentation
+from chordwatch.diagnosis.verdicts import pasted
 from chordwatch.doctor.clean import Cleaner
 from chordwatch.doctor.finding import Finding
 from chordwatch.doctor.project import backend_kind
@@ -261,7 +262,10 @@ class _Run:
             told = self.app.control.inspect(timeout=_LOOK).active_queues() or {}
             if any(queue.get("name") == self.queue for queues in told.values() for queue in queues):
                 return None
-            return f"No worker that answers reads queue {name}.", f"Start a worker with -Q {name}."
+            return (
+                f"No worker that answers reads queue {name}.",
+                f"Start a worker with -Q {pasted(self.queue)}.",
+            )
         gaps, budget = Gaps(), Budget(_LOOK)
         with closing(BrokerReader(self.app)) as broker:
             reader = MessageReader(gaps)
@@ -271,7 +275,7 @@ class _Run:
         if waiting or (gaps.partial and length):
             return (
                 f"No worker took it within {self.patience:g} s: queue {name} holds {length:,} messages.",
-                f"Start a worker with -Q {name}, or more of them if they are busy.",
+                f"Start a worker with -Q {pasted(self.queue)}, or more of them if they are busy.",
             )
         if held:
             return (

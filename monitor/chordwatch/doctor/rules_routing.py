@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from chordwatch.diagnosis.verdicts import pasted
 from chordwatch.doctor.facts import Facts, Worker
 from chordwatch.doctor.finding import Finding
 from chordwatch.doctor.wording import some, tasks
@@ -63,7 +64,7 @@ def _unread(queue: str, use: str, *, certain: bool) -> Finding:
         where=f"queue {plain(queue)}",
         reason=f"No worker that answers reads it, and {use}. What is sent there waits for ever, with its chord; "
         "that is no error for Celery.",
-        fix=f"Start a worker with -Q {plain(queue)}, or change the route. Solo and gevent workers do not answer "
+        fix=f"Start a worker with -Q {pasted(queue)}, or change the route. Solo and gevent workers do not answer "
         "while they are busy: if one of them reads it, run this again.",
     )
 

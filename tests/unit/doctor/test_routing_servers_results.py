@@ -51,6 +51,12 @@ def test_a_queue_that_tasks_go_to_and_nobody_reads_is_an_error() -> None:
     assert "-Q nobody" in finding.fix
 
 
+def test_a_command_to_be_pasted_holds_a_hostile_name_in_quotes() -> None:
+    finding = only("queue_unconsumed", tasks=(task(), task("zoo.odd", queue='no"body\\{x}; rm *')))
+
+    assert """-Q 'no"body\\{x}; rm *', or""" in finding.fix
+
+
 def test_a_queue_that_is_only_named_is_a_warning() -> None:
     finding = only("queue_unconsumed", routed={"parked": "task_queues", "celery": "task_queues"})
 
