@@ -84,6 +84,9 @@ class Traces:
     def _dispatched(self, spans: Spans, dispatch: _Dispatch, chord_id: str, around: str | None) -> ChordTrace:
         around = around or dispatch.within
         outer = self._known.get(around) if around else None
+        if outer is None and around and self._dispatch_of(around):
+            # Its first member is this chord, so that nothing of its own was published before.
+            outer = self.published(spans, around, None)
         if around is None or outer is None:
             trace = self._from(spans, dispatch.caller, chord_id)
         else:

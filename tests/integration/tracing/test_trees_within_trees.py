@@ -10,9 +10,10 @@ from tests.integration.tracing.bench import Bench, called, expect, ids, linked
 pytestmark = pytest.mark.faults
 
 
-def test_a_chord_in_a_header_is_a_child_of_the_chord_around_it(bench: Bench) -> None:
+@pytest.mark.parametrize("case", ["nested", "nested_first"])
+def test_a_chord_in_a_header_is_a_child_of_the_chord_around_it(bench: Bench, case: str) -> None:
     bench.worker()
-    sent = bench.send("nested")
+    sent = bench.send(case)
     spans = expect(
         bench,
         """
@@ -37,6 +38,37 @@ def test_a_chord_in_a_header_is_a_child_of_the_chord_around_it(bench: Bench) -> 
     # The inner chord's callback is a part of the outer chord's header.
     assert ids(inner_callback) in linked(outer_callback)
     assert len(linked(outer_callback)) == len(linked(inner_callback)) == 2
+
+
+def test_a_chord_of_chords_alone_is_one_trace_in_its_callers_span(bench: Bench) -> None:
+    """Of the outer chord no message is published before those of the chords in its header."""
+    bench.worker()
+    sent = bench.send("nested_alone", "caller")
+    spans = expect(
+        bench,
+        """
+        request
+          chord project.total
+            chord project.total
+              process project.add
+              process project.add
+              process project.total
+              publish celery
+              publish celery
+              publish celery
+            chord project.total
+              process project.add
+              process project.add
+              process project.total
+              publish celery
+              publish celery
+              publish celery
+            process project.total
+            publish celery
+        """,
+    )
+    assert len({span.trace_id for span in spans}) == 1
+    assert called(spans, "process project.total")[-1].parent_id == chord_span_id(sent.chords[-1])
 
 
 def test_a_chord_as_callback_is_a_child_of_its_chord_and_ends_it(bench: Bench) -> None:

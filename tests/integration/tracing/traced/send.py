@@ -37,6 +37,8 @@ CASES = {
     "fails": lambda: chord([add.s(1), fail.s()], total.s()),
     "callback_fails": lambda: chord([add.s(1), add.s(2)], fail.si()),
     "nested": lambda: chord([add.s(1), chord([add.s(1), add.s(2)], total.s())], total.s()),
+    "nested_first": lambda: chord([chord([add.s(1), add.s(2)], total.s()), add.s(1)], total.s()),
+    "nested_alone": lambda: chord([chord([add.s(1), add.s(2)], total.s()) for _ in range(2)], total.s()),
     "chord_as_callback": lambda: chord([add.s(1), add.s(2)], chord([total.s(), total.s()], total.s())),
     "chain_in_header": lambda: chord([add.s(1), chain(add.s(1), double.s(), double.s())], total.s()),
     "upgraded": lambda: chain(add.s(1), group(double.s(), double.s()), total.s(), double.s()),
