@@ -16,8 +16,9 @@ from celery.loaders.default import Loader as DefaultLoader
 
 from chordwatch.board.graph import callback_state
 from chordwatch.board.links import cause_url
+from chordwatch.board.unquoted import unquoted
 from chordwatch.diagnosis.wording import clock
-from chordwatch.model import Chord, Verdict
+from chordwatch.model import Verdict
 from chordwatch.text import plain
 from chordwatch.watch import Sighting
 from chordwatch.watch.words import place_words, progress_of
@@ -75,13 +76,18 @@ def _verdict(verdict: Verdict) -> Iterator[str]:
         f"### {verdict.cause} ({verdict.outcome}{'' if verdict.certain else ', not certain'})",
         "",
     )
-    yield _escaped(verdict.summary)
+    yield _told(verdict.summary)
     yield ""
-    yield from (f"- {_escaped(line)}" for line in verdict.evidence)
+    yield from (f"- {_told(line)}" for line in verdict.evidence)
     if verdict.question:
-        yield f"- Open question: {_escaped(verdict.question)}"
+        yield f"- Open question: {_told(verdict.question)}"
     yield f"- Remedy: {_escaped(verdict.remedy)}"
     yield f"- About this cause: [{_escaped(plain(verdict.docs))}]({cause_url(verdict)})"
+
+
+def _told(sentence: str) -> str:
+    """Return a sentence of a verdict without errors' texts and servers' addresses."""
+    return _escaped(_ADDRESS.sub("its address", unquoted(sentence)))
 
 
 def _missing(sighting: Sighting) -> Iterator[str]:
@@ -115,12 +121,7 @@ def _settings(app: Celery) -> str:
 
 
 def _anonymous(text: str, sighting: Sighting) -> str:
-    """Replace workers' names, which hold hosts, by numbers, and errors' texts by their types."""
-    chord = sighting.chord
-    for error in sorted(_errors(chord), key=len, reverse=True):
-        kind = error.partition(":")[0]
-        for limit in (200, 120):
-            text = text.replace(_escaped(plain(error, limit)), _escaped(kind))
+    """Replace workers' names, which hold hosts, by numbers."""
     hosts = {
         place.name for place in sighting.places.values() if place.kind in ("active", "reserved", "scheduled")
     }
@@ -132,10 +133,6 @@ def _anonymous(text: str, sighting: Sighting) -> str:
 
 #: `name@host`, whose characters `_escaped` may have put a backslash before.
 _HOSTS = re.compile(r"(?:\\?[\w.+-])+\\?@(?:\\?[\w.-])*\\?\w")
-
-
-def _errors(chord: Chord) -> set[str]:
-    return {error for error in (chord.callback.error, *(task.error for task in chord.header)) if error}
 
 
 def _escaped(text: str) -> str:
