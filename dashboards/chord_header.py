@@ -18,6 +18,7 @@ from chordwatch.text import plain
 #: Rows that are sent to the browser at once; characters of an id.
 ROWS, ID_LENGTH = 1000, 120
 COLUMNS = st.column_config
+RAN = "The last attempt; of one that was lost with its worker, until the worker's end as far as that is known"
 SHOWN = {"all": "All", "missing": "Not counted", "eventful": "Failed or tried again"}
 
 
@@ -66,7 +67,7 @@ def task_frame(rows: Sequence[TaskRow], page: ChordPage) -> pd.DataFrame:
         {
             "index": [row.index for row in rows],
             "task": [row.name for row in rows],
-            "state": [row.state if row.counted else f"{row.state}, not counted" for row in rows],
+            "state": [state_words(row) for row in rows],
             "where": [row.where for row in rows],
             "error": [row.error for row in rows],
             "waited": [row.waited for row in rows],
@@ -82,6 +83,11 @@ def task_frame(rows: Sequence[TaskRow], page: ChordPage) -> pd.DataFrame:
     return frame.drop(columns=empty)
 
 
+def state_words(row: TaskRow) -> str:
+    """Return the state of a part in words."""
+    return ", ".join(filter(None, (row.state, row.lost, "" if row.counted else "not counted")))
+
+
 def task_columns() -> dict[str, Any]:
     """Return how the columns are titled and drawn."""
     return {
@@ -93,7 +99,7 @@ def task_columns() -> dict[str, Any]:
         "waited": COLUMNS.NumberColumn(
             "Waited", format="%.2f s", help="From published to started, the last attempt"
         ),
-        "ran": COLUMNS.NumberColumn("Ran", format="%.2f s", help="The last attempt"),
+        "ran": COLUMNS.NumberColumn("Ran", format="%.2f s", help=RAN),
         "runs": COLUMNS.NumberColumn("Attempts", width="small"),
         "worker": COLUMNS.TextColumn("Worker"),
         "queue": COLUMNS.TextColumn("Queue"),

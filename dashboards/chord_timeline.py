@@ -18,6 +18,7 @@ COLOURS: dict[Kind, str] = {
     "ran": "#2e9e62",
     "runs": "#3b82f6",
     "failed": "#e5484d",
+    "lost with its worker": "#c2298a",
     "ran, to be retried": "#e0682b",
     "waited for a retry": "#eab308",
 }

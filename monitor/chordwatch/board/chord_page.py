@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
 from chordwatch.board.graph import callback_state, graph_of
+from chordwatch.board.lost import Lost, lost_of
 from chordwatch.board.timeline import Timeline, runs_of, timeline_of
-from chordwatch.model import FINISHED, Callback, Chord, HeaderTask, TaskState
+from chordwatch.model import FINISHED, Attempt, Callback, Chord, HeaderTask, TaskState
 from chordwatch.settings import Settings
 from chordwatch.text import plain
 from chordwatch.watch.look import Sighting
@@ -50,7 +51,8 @@ RELATIONS: dict[Relation, str] = {
 class TaskRow:
     """One part of the header. `state` is of its last attempt, `where` the place of one that is not counted.
 
-    `waited` and `ran` are of its last attempt, to now where that goes on. `runs`: how many attempts are known.
+    `waited` and `ran` are of its last attempt, to now where that goes on, and to the end of its worker where it was
+    `lost` with that, which says so in words, "" of others. `runs`: how many attempts are known.
     """
 
     index: int | None
@@ -65,6 +67,7 @@ class TaskRow:
     runs: int
     error: str
     task_id: str
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +184,10 @@ def _task_rows(sighting: Sighting, related: Sequence[Related], now: float) -> It
     """Yield the parts, those worth reading first: not counted, then failed or tried again."""
     chord = sighting.chord
     end = (chord.finished_at or now) if chord.state in FINISHED else now
+    lost = lost_of(chord)
     inside = {each.chord.callback.task_id: each.chord for each in related if each.relation == "inside"}
     for task in sorted(chord.header, key=_interest):
-        row = _task_row(task, sighting, end)
+        row = _task_row(task, sighting, end, lost.get(task.task_id or ""))
         inner = None if task.counted else inside.get(task.task_id)
         yield replace(row, where=_inner_words(inner)) if inner else row
     for gap in chord.missing:
@@ -196,10 +200,12 @@ def _interest(task: HeaderTask) -> tuple[bool, bool, bool, int]:
     return task.counted, uneventful, task.index is None, task.index or 0
 
 
-def _task_row(task: HeaderTask, sighting: Sighting, end: float) -> TaskRow:
+def _task_row(task: HeaderTask, sighting: Sighting, end: float, lost: Lost | None = None) -> TaskRow:
     runs = runs_of(task)
     last = runs[-1] if runs else None
     place = None if task.counted else sighting.places.get(task.task_id or "")
+    if last is None or last.finished_at is not None:
+        lost = None
     return TaskRow(
         index=task.index,
         name=plain(task.name or "", _NAME),
@@ -208,12 +214,25 @@ def _task_row(task: HeaderTask, sighting: Sighting, end: float) -> TaskRow:
         where=plain(place_words(place, lambda at: f"{duration(at - end)} from now"), _WHERE),
         worker=plain(task.worker or (last.worker if last else None) or "", _NAME),
         queue=plain(task.queue or "", _NAME),
-        waited=_span(last.published_at, last.started_at or last.finished_at or end) if last else None,
-        ran=_span(last.started_at, last.finished_at or end) if last else None,
+        waited=_waited(last, end, lost) if last else None,
+        ran=_ran(last, end, lost) if last else None,
         runs=len(runs),
         error=plain(task.error or _last_error(task), _ERROR),
         task_id=task.task_id or "",
+        lost=lost.words if lost else "",
     )
+
+
+def _waited(run: Attempt, end: float, lost: Lost | None) -> float | None:
+    return _span(run.published_at, run.started_at or run.finished_at or (lost and lost.until) or end)
+
+
+def _ran(run: Attempt, end: float, lost: Lost | None) -> float | None:
+    if lost is None:
+        return _span(run.started_at, run.finished_at or end)
+    # A worker that beat last before it began the task tells nothing about how long that ran.
+    begun_before = run.started_at is not None and lost.until is not None and run.started_at < lost.until
+    return _span(run.started_at, lost.until) if begun_before else None
 
 
 def _inner_words(inner: Chord) -> str:

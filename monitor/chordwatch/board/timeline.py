@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from chordwatch.board.lost import Lost, lost_of
 from chordwatch.model import FINISHED, Attempt, Callback, Chord, HeaderTask
 from chordwatch.text import plain
 from chordwatch.watch.words import duration, span
 
 #: What a bar says: of a task that it waited to be started, ran well, ran and failed, ran and was to be tried again,
-#: waited for that, runs; of the header that it was not complete.
-Kind = Literal["waited", "ran", "failed", "ran, to be retried", "waited for a retry", "runs", "header"]
+#: waited for that, runs, ran until its worker was lost; of the header that it was not complete.
+Kind = Literal[
+    "waited",
+    "ran",
+    "failed",
+    "ran, to be retried",
+    "waited for a retry",
+    "runs",
+    "lost with its worker",
+    "header",
+]
 
 #: More attempts cannot be read; the slowest are drawn, and so many of those that have not begun.
 MAX_ATTEMPTS, MAX_AHEAD = 200, 20
@@ -69,12 +79,13 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """One attempt of a task with the end of the attempt before it."""
+    """One attempt of a task with the end of the attempt before it, and when its worker was lost with it."""
 
     task: HeaderTask
     attempt: Attempt
     before: float | None
     number: int
+    lost_at: float | None = None
 
 
 def runs_of(task: HeaderTask | Callback) -> tuple[Attempt, ...]:
@@ -110,10 +121,11 @@ def timeline_of(chord: Chord, now: float) -> Timeline:
     found = straggler_of(chord)
     last_id = found[0].task_id if found else None
     over = (chord.finished_at or now) if chord.state in FINISHED else now
-    runs = [run for task in chord.header for run in _runs(task) if _begin(run) is not None]
+    lost = lost_of(chord)
+    runs = [run for task in chord.header for run in _runs(task, lost) if _begin(run) is not None]
     shown = runs if len(runs) <= MAX_ATTEMPTS else _slowest(runs, last_id, over)
     lanes = _Lanes()
-    bars = [*_header_bars(chord, lanes, over), *_callback_bars(chord, lanes, over)]
+    bars = [*_header_bars(chord, lanes, over), *_callback_bars(chord, lanes, lost, over)]
     for worker, of_worker in _by_worker(shown):
         lanes.add(f"{TITLE}{worker}")
         for run in of_worker:
@@ -125,7 +137,7 @@ def timeline_of(chord: Chord, now: float) -> Timeline:
             )
     if not bars:
         return Timeline()
-    last_event, drawn = _drawn_until(tuple(_events(chord, runs)), over)
+    last_event, drawn = _drawn_until(tuple(_events(chord, runs, lost)), over)
     quiet = f"Nothing has happened for {duration(over - last_event)}: {_GOES_ON}" if drawn < over else ""
     return Timeline(
         lanes=tuple(lanes.all),
@@ -154,11 +166,18 @@ class _Lanes:
         return name
 
 
-def _runs(task: HeaderTask) -> Iterator[_Run]:
+def _runs(task: HeaderTask, lost: Mapping[str, Lost]) -> Iterator[_Run]:
     before, attempts = None, runs_of(task)
     for number, attempt in enumerate(attempts):
-        yield _Run(task=task, attempt=attempt, before=before, number=number if len(attempts) > 1 else 0)
+        shown = number if len(attempts) > 1 else 0
+        lost_at = _lost_at(task, attempt, lost) if attempt is attempts[-1] else None
+        yield _Run(task=task, attempt=attempt, before=before, number=shown, lost_at=lost_at)
         before = attempt.finished_at
+
+
+def _lost_at(task: HeaderTask, attempt: Attempt, lost: Mapping[str, Lost]) -> float | None:
+    found = lost.get(task.task_id or "")
+    return found.until if found and attempt.finished_at is None else None
 
 
 def _begin(run: _Run) -> float | None:
@@ -167,11 +186,15 @@ def _begin(run: _Run) -> float | None:
     return next((at for at in times if at is not None), None)
 
 
+def _end(run: _Run) -> float | None:
+    return run.lost_at if run.attempt.finished_at is None else run.attempt.finished_at
+
+
 def _slowest(runs: Sequence[_Run], last_id: str | None, over: float) -> list[_Run]:
     """Return the straggler, a few attempts that have not begun, and of the others those that took longest."""
 
     def rank(run: _Run) -> tuple[bool, float]:
-        end, begin = run.attempt.finished_at, _begin(run) or over
+        end, begin = _end(run), _begin(run) or over
         return last_id is not None and run.task.task_id == last_id, (over if end is None else end) - begin
 
     ahead = [run for run in runs if not _has_begun(run)][:MAX_AHEAD]
@@ -197,7 +220,7 @@ def _by_worker(runs: Iterable[_Run]) -> list[tuple[str, list[_Run]]]:
 
 def _bars(run: _Run, lane: str, *, last: bool, over: float) -> Iterator[Bar]:
     """Yield how long an attempt waited and ran; what has not ended does so when the chord is `over`."""
-    attempt, began = run.attempt, _begin(run)
+    attempt, began, ended = run.attempt, _begin(run), _end(run)
 
     def bar(kind: Kind, begin: float, end: float | None) -> Bar:
         return Bar(
@@ -215,14 +238,15 @@ def _bars(run: _Run, lane: str, *, last: bool, over: float) -> Iterator[Bar]:
 
     if began is not None and began != attempt.started_at:
         kind: Kind = "waited" if run.before is None else "waited for a retry"
-        yield bar(kind, began, attempt.finished_at if attempt.started_at is None else attempt.started_at)
+        yield bar(kind, began, ended if attempt.started_at is None else attempt.started_at)
     if attempt.started_at is not None:
-        yield bar(_kind(attempt), attempt.started_at, attempt.finished_at)
+        yield bar(_kind(run), attempt.started_at, ended)
 
 
-def _kind(attempt: Attempt) -> Kind:
+def _kind(run: _Run) -> Kind:
+    attempt = run.attempt
     if attempt.finished_at is None:
-        return "runs"
+        return "runs" if run.lost_at is None else "lost with its worker"
     if attempt.state in _ENDED_BADLY:
         return "failed"
     return "ran, to be retried" if attempt.state == "retrying" else "ran"
@@ -250,7 +274,7 @@ def _header_bars(chord: Chord, lanes: _Lanes, over: float) -> Iterator[Bar]:
     )
 
 
-def _callback_bars(chord: Chord, lanes: _Lanes, over: float) -> Iterator[Bar]:
+def _callback_bars(chord: Chord, lanes: _Lanes, lost: Mapping[str, Lost], over: float) -> Iterator[Bar]:
     """Yield the wait and the run of the callback; it waits from the moment when all parts are counted."""
     callback, complete = chord.callback, _complete_at(chord)
     if complete is None:
@@ -264,9 +288,8 @@ def _callback_bars(chord: Chord, lanes: _Lanes, over: float) -> Iterator[Bar]:
         started_at=callback.started_at,
         finished_at=callback.finished_at,
     )
-    yield from _bars(
-        _Run(task=task, attempt=attempt, before=None, number=0), lanes.add("callback"), last=False, over=over
-    )
+    run = _Run(task=task, attempt=attempt, before=None, number=0, lost_at=_lost_at(task, attempt, lost))
+    yield from _bars(run, lanes.add("callback"), last=False, over=over)
 
 
 def _complete_at(chord: Chord) -> float | None:
@@ -297,8 +320,9 @@ def _drawn_until(events: Sequence[float], over: float) -> tuple[float, float]:
     return last, min(over, last + room) if over - last > _QUIET * room else over
 
 
-def _events(chord: Chord, runs: Sequence[_Run]) -> Iterator[float]:
+def _events(chord: Chord, runs: Sequence[_Run], lost: Mapping[str, Lost]) -> Iterator[float]:
     callback = chord.callback
+    yield from (each.until for each in lost.values() if each.until is not None)
     yield from (at for at in (chord.opened_at, callback.published_at, callback.started_at) if at is not None)
     for run in runs:
         attempt = run.attempt

@@ -52,6 +52,26 @@ def test_what_is_not_known_stays_unknown() -> None:
     assert (made.age, made.idle, made.callback) == (None, None, "?")
 
 
+@pytest.mark.parametrize(
+    ("found", "words", "ran_for"),
+    [
+        ({"certain": True, "since": NOW - 2}, "lost with its worker", 3),
+        # Its worker beat last before it took the task.
+        ({"certain": True, "since": NOW - 7}, "lost with its worker", None),
+        ({"certain": False, "since": NOW - 2}, "perhaps lost with its worker", None),
+        ({"certain": True, "since": NOW - 2, "cause": "worker_frozen"}, "", 5),
+    ],
+)
+def test_a_run_that_was_lost_with_its_worker_is_no_longer_counted(
+    found: dict[str, Any], words: str, ran_for: float | None
+) -> None:
+    lost = verdict(**{"cause": "worker_lost", "tasks": ("h0", "h1"), **found})
+    part, done = page(verdicts=(lost,)).tasks
+
+    assert (part.task_id, part.state, part.lost, part.ran) == ("h1", "started", words, ran_for)
+    assert (done.task_id, done.lost, done.ran) == ("h0", "", 10)
+
+
 def test_parts_that_are_worth_reading_come_first() -> None:
     again = (
         Attempt(attempt=0, state="retrying", error="OSError: gone"),

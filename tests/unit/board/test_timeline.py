@@ -17,6 +17,7 @@ from chordwatch.board.timeline import (
     timeline_of,
 )
 from chordwatch.model import Attempt, Callback, Chord
+from tests.unit.cli.rendered import verdict
 from tests.unit.recorded import ran, recorded, runs
 from tests.unit.seen import NOW, header_task, open_chord
 
@@ -118,6 +119,45 @@ def test_what_has_failed_looks_so() -> None:
     timeline = timeline_of(finished(part(0, 2.0, state="failed", attempts=attempts), part(1, 3.0)), NOW)
 
     assert of_task(timeline, "0 · zoo.add") == [("waited", 0, 1), ("failed", 1, 2)]
+
+
+def test_a_run_that_was_lost_ends_with_its_worker() -> None:
+    lost = verdict(cause="worker_lost", certain=True, tasks=("h1",), since=NOW - 2)
+    chord = recorded(header=(ran(0), runs(1)), verdicts=(lost,)).chord
+
+    (waited, run) = [bar for bar in timeline_of(chord, NOW).bars if bar.lane == "1 · zoo.add"]
+
+    assert (waited.kind, waited.end) == ("waited", NOW - 5)
+    assert (run.kind, run.end, run.seconds) == ("lost with its worker", NOW - 2, 3)
+
+
+def test_a_task_that_was_received_and_lost_waits_no_longer() -> None:
+    lost = verdict(cause="worker_lost", certain=True, tasks=("h1",), since=NOW - 2)
+    received = attempt(0, "received", 40.0, None, None)
+    chord = recorded(header=(ran(0), runs(1, started_at=None, attempts=(received,))), verdicts=(lost,)).chord
+
+    (waited,) = [bar for bar in timeline_of(chord, NOW).bars if bar.lane == "1 · zoo.add"]
+
+    assert (waited.kind, waited.end) == ("waited", NOW - 2)
+
+
+def test_a_run_that_is_perhaps_lost_goes_on() -> None:
+    lost = verdict(cause="worker_lost", certain=False, tasks=("h1",), since=NOW - 2)
+    chord = recorded(header=(ran(0), runs(1)), verdicts=(lost,)).chord
+
+    assert ("runs", NOW) in [(bar.kind, bar.end) for bar in timeline_of(chord, NOW).bars]
+
+
+def test_a_callback_that_was_lost_ends_with_its_worker() -> None:
+    lost = verdict(cause="worker_lost", certain=True, tasks=("body",), since=NOW - 2)
+    callback = Callback(
+        task_id="body", state="started", worker="w1@zoo", published_at=NOW - 9, started_at=NOW - 8
+    )
+    chord = recorded(header=(ran(0),), missing=(), size=1, callback=callback, verdicts=(lost,)).chord
+
+    run = timeline_of(chord, NOW).bars[-3]
+
+    assert (run.lane, run.kind, run.end) == ("callback", "lost with its worker", NOW - 2)
 
 
 def test_what_goes_on_goes_on_until_now() -> None:
