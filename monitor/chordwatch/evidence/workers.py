@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from celery import Celery
-from celery.app.control import flatten_reply
 
 from chordwatch.evidence.budget import Gaps
 from chordwatch.evidence.facts import Worker, WorkerTask
 from chordwatch.foreign import as_dict, as_int, as_list, as_moment, as_text, as_time
+from chordwatch.text import plain
 
 #: How long one question waits for answers, in seconds; all are asked at once.
 TIMEOUT = 1.0
@@ -44,6 +45,8 @@ class WorkerReader:
         self._max_age = max_age
         self._asked_at: float | None = None
         self._workers: tuple[Worker, ...] = ()
+        self._replies = 0
+        self._twins: tuple[str, ...] = ()
         self._limited_at: float | None = None
         self._limits: Mapping[str, str] = {}
 
@@ -67,6 +70,11 @@ class WorkerReader:
             if answers is None:
                 return (), None
             self._workers, self._asked_at = tuple(_workers(answers, now)), now
+        for name in self._twins:
+            gaps.note(
+                f"Several workers are named {plain(name)}, and only one of them is seen: start each with a name of "
+                "its own (-n)."
+            )
         return self._workers, self._asked_at
 
     def rate_limits(self, gaps: Gaps) -> Mapping[str, str] | None:
@@ -81,7 +89,12 @@ class WorkerReader:
             except Exception as exc:  # noqa: BLE001  # every transport raises its own kinds
                 gaps.note(f"The workers could not be asked for rate limits ({type(exc).__name__}).")
                 return None
-            told = (as_text(entry) or "" for answer in answers.values() for entry in as_list(answer))
+            told = (
+                as_text(entry) or ""
+                for reply in answers
+                for answer in reply.values()
+                for entry in as_list(answer)
+            )
             self._limits = {found[1]: found[2] for text in told if (found := _RATE_LIMIT(text))}
             self._limited_at = now
         return self._limits
@@ -90,14 +103,17 @@ class WorkerReader:
         """Put all questions at once: each waits its whole timeout, unless it is known how many will answer."""
         try:
             with ThreadPoolExecutor(len(_QUESTIONS), "chordwatch-inspect") as pool:
-                return dict(zip(_QUESTIONS, pool.map(self._put, _QUESTIONS), strict=True))
+                replies = dict(zip(_QUESTIONS, pool.map(self._put, _QUESTIONS), strict=True))
         except Exception as exc:  # noqa: BLE001  # every transport raises its own kinds
             gaps.note(
                 f"The workers could not be asked ({type(exc).__name__}); nothing is known of what they run."
             )
             return None
+        self._replies = max(map(len, replies.values()))
+        self._twins = _twins(replies.values())
+        return {question: _by_name(answers) for question, answers in replies.items()}
 
-    def _put(self, question: str, **arguments: Any) -> dict[str, Any]:
+    def _put(self, question: str, **arguments: Any) -> list[dict[str, Any]]:
         # A connection of its own per thread; the reply queue's id is per thread in kombu's Mailbox.
         with self._app.connection_for_write() as connection:
             answers = self._control.broadcast(
@@ -108,12 +124,23 @@ class WorkerReader:
                 limit=self._expected(),
                 connection=connection,
             )
-            return as_dict(flatten_reply(answers or ()))
+            return [as_dict(answer) for answer in answers or ()]
 
     def _expected(self) -> int | None:
         """Return after how many answers to wait no longer: as many as came a moment ago, None where nobody knows."""
         recently = self._asked_at is not None and time.time() - self._asked_at < _RECENTLY
-        return len(self._workers) or None if recently else None
+        return self._replies or None if recently else None
+
+
+def _by_name(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the answers by worker. Celery's `flatten_reply` does the same, and warns on stderr of equal names."""
+    return {name: answer for each in answers for name, answer in each.items()}
+
+
+def _twins(replies: Iterable[Sequence[Mapping[str, Any]]]) -> tuple[str, ...]:
+    """Return the names under which several workers answered one question."""
+    counts = (Counter(name for answer in answers for name in answer) for answers in replies)
+    return tuple(sorted({name for times in counts for name, count in times.items() if count > 1}))
 
 
 def _workers(answers: dict[str, dict[str, Any]], asked_at: float) -> Iterator[Worker]:

@@ -31,12 +31,14 @@ class JsonLines(logging.Formatter):
 
 
 def begin_log(format_: str) -> None:
-    """Write the log of this process to stderr, as `text` or `json`."""
+    """Write the log of this process to stderr, as `text` or `json`, and with it the warnings of Python."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         JsonLines() if format_ == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # Else they are lines of their own that are no JSON.
+    logging.captureWarnings(capture=True)
 
 
 def log_change(change: Change) -> None:

@@ -3,8 +3,69 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from celery import Celery
 
-from chordwatch.evidence.workers import _QUESTIONS, _workers
+from chordwatch.evidence.budget import Gaps
+from chordwatch.evidence.workers import _QUESTIONS, WorkerReader, _workers
+
+
+class Twins:
+    """A remote control through which the workers of these names answer every question."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self.limits: list[int | None] = []
+
+    def broadcast(self, question: str, *, limit: int | None, **_: Any) -> list[dict[str, Any]]:
+        """Answer that there is nothing."""
+        self.limits.append(limit)
+        return [{name: {} if question == "stats" else []} for name in self._names]
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *names: str) -> tuple[WorkerReader, Gaps, Twins]:
+    reader, gaps, twins = WorkerReader(Celery(broker="memory://"), max_age=60.0), Gaps(), Twins(*names)
+    monkeypatch.setattr(reader, "_control", twins)
+    return reader, gaps, twins
+
+
+@pytest.mark.filterwarnings("error")
+def test_workers_of_equal_name_are_a_note_and_no_python_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, gaps, _ = asked(monkeypatch, "w1@zoo", "w2@zoo", "w1@zoo")
+
+    workers, _ = reader.ask(gaps)
+
+    assert [worker.hostname for worker in workers] == ["w1@zoo", "w2@zoo"]
+    (note,) = gaps.lines()
+    assert note.startswith("Several workers are named w1@zoo")
+    assert not gaps.partial
+
+
+def test_the_note_stands_as_long_as_the_answers_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, _, _ = asked(monkeypatch, "w1@zoo", "w1@zoo")
+    reader.ask(Gaps())
+    later = Gaps()
+
+    reader.ask(later)
+
+    assert len(later.lines()) == 1
+
+
+def test_all_answers_are_waited_for_where_names_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, gaps, twins = asked(monkeypatch, "w1@zoo", "w1@zoo", "w2@zoo")
+    reader.ask(gaps)
+
+    with reader.always():
+        reader.ask(gaps)
+
+    assert twins.limits == [None] * len(_QUESTIONS) + [3] * len(_QUESTIONS)
+
+
+def test_workers_of_different_names_are_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, gaps, _ = asked(monkeypatch, "w1@zoo", "w2@zoo")
+
+    reader.ask(gaps)
+
+    assert gaps.lines() == ()
 
 
 def answers(**of_one: Any) -> dict[str, dict[str, Any]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from typing import Any
 
 import pytest
 
 from chordwatch.model import Callback
 from chordwatch.service.changes import Change, document
-from chordwatch.service.logs import JsonLines, log_change
+from chordwatch.service.logs import JsonLines, begin_log, log_change
 from tests.unit.cli.rendered import NAMES, verdict
 from tests.unit.seen import NOW, open_chord
 
@@ -111,6 +112,25 @@ def test_everything_else_is_an_object_too() -> None:
     assert (line["event"], line["level"], line["logger"]) == ("log", "ERROR", "some.where")
     assert line["message"] == "A look\nfailed."
     assert "ValueError" in line["traceback"]
+
+
+def test_a_warning_of_python_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    root, shown = logging.getLogger(), warnings.showwarning
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        begin_log("json")
+        with warnings.catch_warnings():  # which pytest makes errors
+            warnings.simplefilter("always")
+            warnings.warn_explicit("Received several.", UserWarning, "some\nwhere.py", 3)
+        line = json.loads(capsys.readouterr().err)
+    finally:
+        logging.captureWarnings(capture=False)
+        root.handlers[:], warnings.showwarning = handlers, shown
+        root.setLevel(level)
+
+    assert (line["event"], line["level"], line["logger"]) == ("log", "WARNING", "py.warnings")
+    assert "Received several." in line["message"]
 
 
 def test_the_document_holds_the_chord_without_its_header_and_the_verdict() -> None:
