@@ -63,6 +63,7 @@ flat("long_running", lambda: held.s("for_ever"))
 flat("callback_runs", WELL.clone, lambda: held_callback.s("for_ever"))
 
 flat("kill_worker_early", lambda: held.s("for_ever").set(queue="victim"))
+flat("kill_worker_and_start_it_again", lambda: held.s("for_ever").set(queue="reborn"))
 flat("kill_worker_late", lambda: held_late.s("for_ever").set(queue="victim"))
 flat("kill_worker_with_callback", WELL.clone, lambda: held_callback.s("for_ever").set(queue="victim"))
 flat("killed_between_brpop_and_unacked", lambda: vanish.s().set(queue="vanish"))

@@ -77,6 +77,10 @@ SCENES = {
         workers={"main": {}, "victim": {"queues": "victim", "concurrency": 3}},
         settle=SILENT,
     ),
+    "reborn": Scene(
+        workers={"main": {}, "reborn": {"queues": "reborn", "concurrency": 1}},
+        settle=SILENT,
+    ),
     "stopped": Scene(
         workers={"main": {}, "cold": {"queues": "cold"}, "frozen": {"queues": "frozen"}},
         settle=SILENT,

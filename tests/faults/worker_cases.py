@@ -8,6 +8,7 @@ import time
 from tests.faults.bench import TOLD, Bench, Sent
 from tests.faults.scenes import (
     LOOPS,
+    SCENES,
     UNSEEN,
     case,
     counted,
@@ -22,6 +23,17 @@ def kill_worker_early(bench: Bench) -> Sent:
     bench.until_started(sent.header[1])
     bench.until_counted(sent.chord_id, 1)
     kill_victim(bench)
+    return sent
+
+
+@case("reborn", "worker_lost", beside=UNSEEN)
+def kill_worker_and_start_it_again(bench: Bench) -> Sent:
+    """Kill a worker that runs a part, and start it again at once under the same name, as a supervisor does."""
+    sent = bench.send("kill_worker_and_start_it_again")
+    bench.until_started(sent.header[1])
+    bench.kill("reborn")
+    bench.worker("reborn", **SCENES["reborn"].workers["reborn"])
+    bench.until_counted(sent.chord_id, 1)
     return sent
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from chordwatch.diagnosis.case import Case
+from chordwatch.diagnosis.lives import Taker, taker_of
 from chordwatch.diagnosis.wording import clock, span
 from chordwatch.evidence.facts import Worker, WorkerLife
 from chordwatch.model import Attempt, Callback, HeaderTask
@@ -43,13 +44,15 @@ class Taken:
 class End:
     """What has become of a worker; `at` (Unix seconds) when, and a sentence that says how that is known.
 
-    `told` is False where the worker does not beat, so that all rests on its answers to `inspect`.
+    `told` is False where the worker does not beat, so that all rests on its answers to `inspect`. `anew_at`: when
+    another life under its name began, which lives and may have taken the task instead.
     """
 
     fate: Fate
     text: str = ""
     at: float | None = None
     told: bool = True
+    anew_at: float | None = None
 
 
 def awaited(case: Case) -> Iterator[HeaderTask | Callback]:
@@ -94,11 +97,18 @@ def end_of(case: Case, taken: Taken) -> End:
     return _told_by_answers(case, taken)
 
 
-def by_worker(found: Iterator[tuple[Taken, End]]) -> dict[str, list[tuple[Taken, End]]]:
-    """Return the tasks by the worker that took them."""
-    grouped: dict[str, list[tuple[Taken, End]]] = defaultdict(list)
+def is_undecided(case: Case, taken: Taken) -> bool:
+    """Whether the worker's life that took the task beats no more since it was missed, and is not yet called ended."""
+    taker = taker_of(case.lives.get(taken.worker, ()), taken.task_id, taken.at)
+    missed = case.nowhere_since.get(taken.task_id, 0.0)
+    return taker.life is not None and taker.life.alive and taker.life.last_beat_at <= missed
+
+
+def by_worker(found: Iterator[tuple[Taken, End]]) -> dict[tuple[str, End], list[Taken]]:
+    """Return the tasks by the worker that took them and what has become of it: one may have died several times."""
+    grouped: dict[tuple[str, End], list[Taken]] = defaultdict(list)
     for taken, end in found:
-        grouped[taken.worker].append((taken, end))
+        grouped[taken.worker, end].append(taken)
     return grouped
 
 
@@ -115,10 +125,27 @@ def frozen(life: WorkerLife) -> bool:
 
 
 def _told_by_lives(case: Case, taken: Taken) -> End:
-    lives, name = case.lives[taken.worker], plain(taken.worker)
-    own = [life for life in lives if taken.at is None or life.began_by(taken.at)]
-    later = lives[len(own) :]
-    life = own[-1] if own else None
+    taker = taker_of(case.lives[taken.worker], taken.task_id, taken.at)
+    end, rival = _end_of_life(case, taker, plain(taken.worker)), taker.rival
+    over = rival is not None and not rival.alive and not frozen(rival)
+    if rival is None or end.fate == "alive" or (over and end.fate in ENDED):
+        return end
+    return _in_doubt(case, taken, end, rival)
+
+
+def _in_doubt(case: Case, taken: Taken, end: End, rival: WorkerLife) -> End:
+    """Say that one of two lives took the task, of which the first has ended: only if the second does not have it."""
+    kind, anew = case.place(taken.task_id).kind, clock(rival.since)
+    text = f"{end.text} It was started anew by {anew}, at about the time at which the task was taken."
+    if kind in ("nowhere", "unknown"):
+        return replace(end, text=text, anew_at=rival.since)
+    if kind == "unacked" and taken.started:
+        return End(fate="silent", at=end.at, text=text, anew_at=rival.since)
+    return End(fate="alive")
+
+
+def _end_of_life(case: Case, taker: Taker, name: str) -> End:
+    life, later = taker.life, taker.later
     if life and life.alive:
         return End(fate="alive")
     if life and life.gone:

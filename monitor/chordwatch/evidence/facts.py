@@ -206,8 +206,9 @@ class WorkerLife:
 
     Times are Unix seconds of the store's clock. `stale`: its last heartbeat is older than a living worker's can be.
     `gone`: it said goodbye. `connected`: its connection to the store is there; None where that could not be read.
-    `active` and `reserved` are the chord tasks (ids) that it held at its last heartbeat. `clock_ahead`: by how many
-    seconds its own clock, which its tasks' times are from, is ahead of the store's.
+    `stale_after`: for how long (seconds) a living worker can be silent at most. `active` and `reserved` are the chord
+    tasks (ids) that it held at its last heartbeat. `clock_ahead`: by how many seconds its own clock, which its tasks'
+    times are from, is ahead of the store's.
     """
 
     node: str
@@ -215,6 +216,7 @@ class WorkerLife:
     since: float
     last_beat_at: float
     stale: bool
+    stale_after: float = 8.0
     gone: bool = False
     connected: bool | None = None
     queues: tuple[str, ...] = ()
@@ -224,13 +226,27 @@ class WorkerLife:
     reserved: tuple[str, ...] = ()
     clock_ahead: float = 0.0
 
+    @property
+    def first_told_at(self) -> float:
+        """When its first heartbeat came, by its own clock: it was there then, and shortly before."""
+        return self.since + self.clock_ahead
+
+    @property
+    def last_told_at(self) -> float:
+        """When its last heartbeat came, by its own clock."""
+        return self.last_beat_at + self.clock_ahead
+
     def began_by(self, moment: float) -> bool:
         """Whether it had begun, as far as clocks can be trusted, at this time by its own clock."""
-        return self.since + self.clock_ahead <= moment + _CLOCK_SLACK
+        return self.first_told_at <= moment + _CLOCK_SLACK
 
     def beat_after(self, moment: float) -> bool:
         """Whether it has told what it holds since this time by its own clock."""
-        return self.last_beat_at + self.clock_ahead > moment + _CLOCK_SLACK
+        return self.last_told_at > moment + _CLOCK_SLACK
+
+    def names(self, task_id: str) -> bool:
+        """Whether its last heartbeat named the task among those that it held."""
+        return task_id in self.active or task_id in self.reserved
 
     @property
     def alive(self) -> bool:

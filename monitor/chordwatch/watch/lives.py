@@ -40,6 +40,7 @@ def lives_of(
             since=record.first_beat_at,
             last_beat_at=record.last_beat_at,
             stale=now - record.last_beat_at > stale,
+            stale_after=stale,
             gone=record.gone,
             connected=None if connections is None else (told.node, told.boot) in connections,
             queues=told.queues,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 
+from chordwatch.diagnosis.lives import taker_of
 from chordwatch.evidence.facts import Consumers, Place, Queue, Worker, WorkerLife
 from chordwatch.model import FINISHED, Callback, HeaderTask
 from chordwatch.recording.records import MAX_IDS
@@ -71,11 +72,6 @@ class Liveness:
         """Whether every worker that beats has said what it holds; one that is busy or stopped does not answer."""
         return all(node in self._answered for node, lives in self.lives.items() if lives[-1].alive)
 
-    def life(self, worker: str, since: float) -> WorkerLife | None:
-        """Return the life of `worker` in which it took a task at `since`; it takes tasks before its first heartbeat."""
-        lives = [life for life in self.lives.get(worker, ()) if life.began_by(since)]
-        return lives[-1] if lives else next(iter(self.lives.get(worker, ())), None)
-
     def runs(self, worker: str, since: float, task_id: str = "") -> bool:
         """Whether a task that `worker` took at `since` may still be there."""
         asked_at = self.consumers.asked_at
@@ -97,10 +93,12 @@ class Liveness:
         lives = self.lives.get(worker)
         return moment - lives[-1].clock_ahead if lives else moment
 
-    def frozen(self, worker: str, since: float) -> bool:
-        """Whether the worker is silent but connected: it will go on where it stopped, if it ever does."""
-        life = self.life(worker, since)
-        return life is not None and life.stale and life.connected is True
+    def frozen(self, worker: str, since: float, task_id: str) -> bool:
+        """Whether the worker that took a task is silent but connected: it goes on where it stopped, if it ever does."""
+        lives = self.lives.get(worker, ())
+        taker = taker_of(lives, task_id, since)
+        life = taker.life or next(iter(lives), None)
+        return life is not None and taker.rival is None and life.stale and life.connected is True
 
     def holder(self, task_id: str) -> Place | None:
         """Return the living worker whose last heartbeat names the task."""
@@ -280,7 +278,7 @@ def _goes_before(taken: Place, known: Place, liveness: Liveness) -> bool:
 
 def _placed(task_id: str, place: Place, known: Place | None, liveness: Liveness, *, read: bool) -> Place:
     worker, since = place.name or "", place.since or 0.0
-    if liveness.frozen(worker, since):
+    if liveness.frozen(worker, since, task_id):
         return place
     if held := liveness.holder(task_id):
         return place if held.kind == place.kind and held.name == worker else held

@@ -13,7 +13,7 @@ from chordwatch.diagnosis.case import Case
 from chordwatch.diagnosis.losses import losses, server_lines
 from chordwatch.diagnosis.parts import ENDED, begun_at, callback_seen, gone, held_by_workers, last_end
 from chordwatch.diagnosis.rules.messages import never_sized
-from chordwatch.diagnosis.taken import SLACK_SECONDS, last_run, taken_by
+from chordwatch.diagnosis.taken import SLACK_SECONDS, is_undecided, last_run, taken_by
 from chordwatch.diagnosis.verdicts import verdict
 from chordwatch.diagnosis.wording import NAMED, clock, listed, name_words, plural, rest, sentence
 from chordwatch.evidence.facts import Worker, WorkerPlace
@@ -94,7 +94,10 @@ def _stranger_line(stranger: WorkerPlace) -> str:
 def _is_silent(case: Case, lost: _Lost) -> bool:
     """Whether the worker that took them has not beaten since they were missed: it may have died, or tell of it yet."""
     lives = case.lives.get(lost.worker or "", ())
-    return bool(lives) and lives[-1].alive and lives[-1].last_beat_at <= (lost.first_seen or 0.0)
+    if lives and lives[-1].alive and lives[-1].last_beat_at <= (lost.first_seen or 0.0):
+        return True
+    tasks = (task for task_id in lost.tasks if (task := case.task(task_id)))
+    return any(is_undecided(case, taken) for task in tasks if (taken := taken_by(case, task)))
 
 
 def _lost(case: Case) -> Iterator[_Lost]:

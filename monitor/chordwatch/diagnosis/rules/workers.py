@@ -36,17 +36,17 @@ _UNREAD = (
 
 def worker_lost(case: Case) -> Iterator[Verdict]:
     """Tasks that a worker took, which is no more, and that are nowhere now."""
-    for worker, tasks in by_worker(_lost(case)).items():
-        end, certain = tasks[0][1], _is_certain(case, tasks)
-        ids = [taken.task_id for taken, _ in tasks]
+    for (worker, end), tasks in by_worker(_lost(case)).items():
+        certain = _is_certain(case, tasks, end)
+        ids = [taken.task_id for taken in tasks]
         yield verdict(
             case,
             "worker_lost",
             tasks=ids,
             summary=f"{subject(case, ids, 'was', 'were')} lost with worker {plain(worker)}, {_HOW[end.fate]}.",
-            evidence=[*taken_lines(case, [taken for taken, _ in tasks]), end.text, _absence(case, ids)],
+            evidence=[*taken_lines(case, tasks), end.text, _absence(case, ids)],
             certain=certain,
-            question=None if certain else _lost_question(case, tasks[0][0], end),
+            question=None if certain else _lost_question(case, tasks[0], end),
             since=end.at or case.since,
         )
 
@@ -64,20 +64,19 @@ def cold_shutdown(case: Case) -> Iterator[Verdict]:
             end = _end_after(case, task_id, worker, run.finished_at)
             if run.state != "retrying" or not (end.fate in ENDED or (cancelled and end.fate != "alive")):
                 continue
-            lines = [end.text] if end.text else []
+            lines, sure = [end.text] if end.text else [], end.anew_at is None
         elif meta and meta.state == "retrying":
-            lines = []
+            lines, sure = [], False
         else:
             continue
-        yield _cancelled(case, task_id, worker, lines, certain=cancelled or run is not None)
+        yield _cancelled(case, task_id, worker, lines, certain=cancelled or sure)
 
 
 def worker_frozen(case: Case) -> Iterator[Verdict]:
     """Tasks at a worker that beats no more but is still connected; or, of one without heartbeat, that is silent."""
-    for worker, tasks in by_worker(_at_frozen(case)).items():
-        end = tasks[0][1]
-        certain = end.fate == "frozen"
-        ids = [taken.task_id for taken, _ in tasks]
+    for (worker, end), tasks in by_worker(_at_frozen(case)).items():
+        certain = end.fate == "frozen" and end.anew_at is None
+        ids = [taken.task_id for taken in tasks]
         recovers = _redelivered_at(case, worker, ids) if certain else None
         does = "does not go on" if certain else "may be frozen"
         yield verdict(
@@ -85,7 +84,7 @@ def worker_frozen(case: Case) -> Iterator[Verdict]:
             "worker_frozen",
             tasks=ids,
             summary=f"{subject(case, ids, 'is', 'are')} held by worker {plain(worker)}, which {does}.",
-            evidence=[*taken_lines(case, [taken for taken, _ in tasks]), end.text],
+            evidence=[*taken_lines(case, tasks), end.text],
             question=None if certain else f"Does the main process of worker {plain(worker)} still exist?",
             since=end.at or case.since,
             recovers_at=recovers,
@@ -211,16 +210,19 @@ def _beaten_since(case: Case, taken: Taken) -> bool:
     )
 
 
-def _is_certain(case: Case, tasks: list[tuple[Taken, End]]) -> bool:
+def _is_certain(case: Case, tasks: list[Taken], end: End) -> bool:
     """Whether heartbeats told the end, and queues and workers were read to theirs.
 
     What answers tell is not enough: the task may have ended without a trace before its worker was started anew.
     """
-    return all(end.told and end.fate in ENDED and case.lost(taken.task_id) for taken, end in tasks)
+    ended = end.told and end.fate in ENDED and end.anew_at is None
+    return ended and all(case.lost(taken.task_id) for taken in tasks)
 
 
 def _lost_question(case: Case, taken: Taken, end: End) -> str:
     worker, name = plain(taken.worker), case.described(taken.task_id)
+    if end.anew_at is not None:
+        return f"Did {worker} take {name} before it was started anew by {clock(end.anew_at)}?"
     if end.fate == "silent":
         since = f" since {clock(taken.at)}" if taken.at else ""
         return f"Did the worker {worker} stop or restart{since}, or is it too busy to answer?"
