@@ -136,9 +136,35 @@ def test_reading_settings_finalizes_no_app_and_connects_to_nothing() -> None:
     assert "amqp" not in vars(app)
 
 
-@pytest.mark.parametrize("url", ["redis://bob:S3cret/Pw@host:6379/0", "redis://bob:S3cret@host:notaport/0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://bob:S3cret/Pw@host:6379/0",
+        "redis://bob:S3cret@host:notaport/0",
+        "redis://bob:99999/S3cret@host:6379/0",
+        "redis://bob:99999/S3cret@host",
+    ],
+)
 def test_a_url_whose_port_cannot_be_read_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(SettingError, match="percent-encoded") as refused:
         read_settings({"chordwatch_store_url": url})
 
     assert "S3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:99999/0",
+        "redis://bob:S3cret@host:65536",
+        "rediss://[::1]:70000/0",
+        "sentinel://one:26379;sentinel://bob:S3cret@two:99999/0?master_name=main",
+    ],
+)
+def test_a_port_that_is_no_port_is_told_as_that(url: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        read_settings({"chordwatch_store_url": url})
+
+    assert str(refused.value) == (
+        "chordwatch_store_url has a port that is out of range; it must be at most 65535."
+    )

@@ -22,6 +22,9 @@ URL_HELP = "a URL of Redis (redis://, rediss://, sentinel://, redis+socket:// or
 #: kombu writes several servers in one text; a password may hold a semicolon too.
 NEXT_URL = re.compile(r";(?=[a-z+]+://)")
 _WEB_ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE).fullmatch
+#: A server with a number as its port, and what follows.
+_PORT = re.compile(r"(?:\[[^\]]*\]|[^:/?#]+):([0-9]+)(?:[/?#].*)?", re.DOTALL).fullmatch
+_LAST_PORT = 65535
 #: Stands for the trace's id, 32 hexadecimal digits, in `trace_url`.
 TRACE_ID = "{trace_id}"
 #: Each is a series of every histogram of every callback.
@@ -82,19 +85,24 @@ def _url(where: str, _setting: Setting, value: object) -> str:
     scheme, mark, _ = text.partition("://")
     if text and not (mark and scheme in REDIS_SCHEMES):
         raise SettingError(f"{where} must be {URL_HELP}.")
-    if not all(map(_has_usable_port, NEXT_URL.split(text))):
-        raise SettingError(
-            f"{where} has no port where one should be; a password must have / @ : and # percent-encoded."
-        )
+    for url in NEXT_URL.split(text):
+        _refuse_port(where, url)
     return text
 
 
-def _has_usable_port(url: str) -> bool:
+def _refuse_port(where: str, url: str) -> None:
+    """Raise where a URL has no port that can be used; what stands there may be a part of a password."""
     try:
         urlsplit(url).port  # noqa: B018  # reading it checks it
     except ValueError:
-        return False
-    return True
+        port = _PORT(url.partition("://")[2].rpartition("@")[2])
+        if port and int(port[1]) > _LAST_PORT:
+            raise SettingError(
+                f"{where} has a port that is out of range; it must be at most {_LAST_PORT}."
+            ) from None
+        raise SettingError(
+            f"{where} has no port where one should be; a password must have / @ : and # percent-encoded."
+        ) from None
 
 
 def _password(where: str, _setting: Setting, value: object) -> str:
