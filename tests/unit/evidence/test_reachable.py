@@ -47,3 +47,32 @@ def test_a_backend_of_any_kind_is_the_result_backend() -> None:
 
 def test_an_error_of_nobody_in_particular_names_no_server() -> None:
     assert UnreachableError("Nothing answers.").server is None
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        (redis.exceptions.ResponseError("DB index is out of range"), "DB index is out of range"),
+        (
+            redis.exceptions.ReadOnlyError("You can't write against a replica."),
+            "You can't write against a replica",
+        ),
+        (
+            redis.exceptions.ResponseError(
+                "unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `bob`, `s3cret`"
+            ),
+            "unknown command `HELLO`",
+        ),
+        (redis.exceptions.ResponseError("a\nb"), r"a\nb"),
+    ],
+)
+def test_what_a_redis_answered_is_told_without_the_arguments_of_its_command(
+    problem: Exception, told: str
+) -> None:
+    with pytest.raises(UnreachableError) as raised, reading("broker", "redis://db/99"):
+        raise problem
+
+    assert str(raised.value) == (
+        f'The broker at redis://db/99 answers "{told}"; check its URL and how that server is configured.'
+    )
+    assert raised.value.server == "broker"
