@@ -21,6 +21,7 @@ from chordwatch.model import FINISHED, HEALTHS, Chord
 from chordwatch.settings import Settings, read_settings
 from chordwatch.store import open_store
 from chordwatch.store.protocol import RecordedChord, Store
+from chordwatch.text import plain
 from chordwatch.watch.absences import SOON
 from chordwatch.watch.cases import Cases
 from chordwatch.watch.gather import Gatherer, Round
@@ -245,7 +246,12 @@ class Watch:
         """Return chords, oldest open first, then newest finished. `limit` None means all of them.
 
         Takes a second longer where one look does not decide how they are.
+
+        Raises:
+            ValueError: `health` is none of `HEALTH_FILTERS`.
         """
+        if health not in HEALTH_FILTERS:
+            raise ValueError(f"There is no health {plain(repr(health))}; use one of {', '.join(HEALTH_FILTERS)}.")
         return list(self.decided_look(health=health, callback=callback, limit=limit).chords)
 
     def _open_store(self) -> Store:

@@ -102,3 +102,13 @@ def test_what_two_looks_leave_open_is_looked_at_once_more(
     assert taken == ["group"] * looks
     assert watch.explain_open().chords == (seen.chord,)
     assert taken == ["group"] * looks + ["all"] * looks
+
+
+@pytest.mark.parametrize("health", ["bogus", "", "HUNG"])
+def test_a_health_that_there_is_not_is_refused(health: str) -> None:
+    app = Celery("project", broker="memory://", backend="cache+memory://", set_as_current=False)
+    watch = Watch(app, opened=FakeStore)  # type: ignore[arg-type]  # only reads
+
+    with pytest.raises(ValueError, match=rf"^There is no health '{health}'; use one of ok, .*, open, all\.$"):
+        watch.list(health=health)
+    watch.close()
