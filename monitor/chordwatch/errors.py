@@ -3,7 +3,7 @@
 ChordwatchError
 ├── SettingError          a setting has a value that cannot be used
 ├── UnreachableError      broker, result backend or store does not answer, or refuses
-└── UnsupportedError      the result backend cannot be loaded
+└── UnsupportedError      broker or result backend cannot be loaded, or there is none
 """
 
 from __future__ import annotations
@@ -33,4 +33,4 @@ class UnreachableError(ChordwatchError):
 
 
 class UnsupportedError(ChordwatchError):
-    """The result backend cannot be loaded."""
+    """The broker or the result backend cannot be loaded, or no result backend is configured where one decides."""

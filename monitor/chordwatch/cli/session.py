@@ -15,6 +15,7 @@ import click
 from celery import Celery
 from rich.console import Console, RenderableType
 
+from chordwatch.evidence.broker import transport_of
 from chordwatch.evidence.patience import impatient
 from chordwatch.text import plain
 from chordwatch.watch import DEFAULT_LIMIT, HEALTH_FILTERS, Sighting, Watch
@@ -48,8 +49,14 @@ limit_option = click.option(
 
 
 def app_of(ctx: click.Context) -> Celery:
-    """Return the app that `celery -A` or `-b` named, with bounded connection timeouts."""
-    return impatient(ctx.obj.app)
+    """Return the app that `celery -A` or `-b` named, with bounded connection timeouts.
+
+    Raises:
+        UnsupportedError: nobody can make anything of its broker's URL.
+    """
+    app = impatient(ctx.obj.app)
+    transport_of(app)  # said at once by every command, before a server listens or a page is drawn
+    return app
 
 
 def for_app(ctx: click.Context, sighting: Sighting) -> Sighting:

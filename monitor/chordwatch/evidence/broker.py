@@ -13,6 +13,7 @@ from typing import Any
 import redis
 from celery import Celery
 
+from chordwatch.errors import UnsupportedError
 from chordwatch.evidence.budget import Budget, Gaps, chunk_length
 from chordwatch.evidence.decode import as_bytes, decoded
 from chordwatch.evidence.facts import Message, Queue, Server
@@ -57,8 +58,12 @@ class BrokerReader:
 
     @staticmethod
     def can_read(app: Celery) -> bool:
-        """Whether the app's broker is one that this class reads."""
-        return str(app.connection_for_read().transport_cls) in TRANSPORTS
+        """Whether the app's broker is one that this class reads.
+
+        Raises:
+            UnsupportedError: nobody can make anything of its URL.
+        """
+        return transport_of(app) in TRANSPORTS
 
     @property
     def url(self) -> str:
@@ -203,6 +208,32 @@ class BrokerReader:
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading("broker", self.url)
+
+
+def transport_of(app: Celery) -> str:
+    """Return the name of kombu's transport for the app's broker, as its URL has it. Opens no connection.
+
+    Raises:
+        UnsupportedError: its URL cannot be read, or names no transport that can be loaded.
+    """
+    # What kombu says of a URL that it cannot read may quote a part of a password.
+    try:
+        return str(app.connection_for_read().transport_cls)
+    except KeyError as exc:
+        raise UnsupportedError(
+            "The broker's URL begins with no transport that is known; give one such as redis:// or amqp:// "
+            "with -b or -A."
+        ) from exc
+    except ValueError as exc:
+        raise UnsupportedError(
+            "The broker's URL cannot be read: it must begin as redis:// or amqp:// do, its port must be a number up to "
+            "65535, and a password must have / @ : and # percent-encoded; give the right one with -b or -A."
+        ) from exc
+    except Exception as exc:  # every transport imports what it needs
+        raise UnsupportedError(
+            f"The broker's transport cannot be loaded ({type(exc).__name__}); install what it needs, or give another "
+            "broker with -b or -A."
+        ) from exc
 
 
 def _allowed(answers: list[Any]) -> list[Any]:

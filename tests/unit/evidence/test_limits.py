@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from chordwatch.errors import UnsupportedError
 from chordwatch.evidence.facts import Limits
 from chordwatch.evidence.limits import limits_of
 
@@ -51,3 +52,38 @@ def test_another_broker_has_no_visibility_timeout(limits: Callable[..., Limits])
 
 def test_what_is_no_number_is_not_known(limits: Callable[..., Limits]) -> None:
     assert limits(task_time_limit="soon").task_time_limit is None
+
+
+@pytest.mark.parametrize(
+    ("broker", "told"),
+    [
+        ("redis://127.0.0.1:notaport/1", "The broker's URL cannot be read: "),
+        ("redis://bob:s3cret/x@127.0.0.1:6379/1", "The broker's URL cannot be read: "),
+        ("redis://127.0.0.1:99999/1", "The broker's URL cannot be read: "),
+        ("nonsense://x", "The broker's URL begins with no transport that is known; "),
+        ("no.such.module.Transport://x", "The broker's URL cannot be read: "),
+    ],
+)
+def test_a_broker_of_which_nothing_can_be_made_is_a_sentence(
+    limits: Callable[..., Limits], broker: str, told: str
+) -> None:
+    with pytest.raises(UnsupportedError) as raised:
+        limits(broker)
+
+    assert str(raised.value).startswith(told)
+    assert str(raised.value).endswith(" with -b or -A.")
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_transport_that_lacks_its_library_is_a_sentence(
+    limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'botocore'")
+
+    monkeypatch.setattr(Celery, "connection_for_read", lacking)
+
+    with pytest.raises(
+        UnsupportedError, match=r"^The broker's transport cannot be loaded \(ModuleNotFoundError\); "
+    ):
+        limits("sqs://key:secret@")
