@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
+from celery.backends.base import DisabledBackend
+
 from chordwatch.errors import UnreachableError
 from chordwatch.evidence import backend_metas
 from chordwatch.evidence.backend import Met
@@ -24,6 +26,8 @@ from chordwatch.model import ERROR_LENGTH, TaskState
 
 BATCH = 200
 _POLLED = "does not count parts: of chords that nobody recorded only those are known whose messages wait."
+NO_BACKEND = "No result backend is configured; give the workers' one with --result-backend or -A"
+_FRAMES = "Traceback (most recent call last)"
 READY: frozenset[TaskState] = frozenset({"succeeded", "failed", "revoked"})
 
 
@@ -54,7 +58,11 @@ class UnreadBackend:
     def told(self, unlocks: Mapping[str, Unlock], gaps: Gaps) -> None:
         """Learn which chords this look's messages poll, by group id; say what cannot be read here."""
         self._unlocks = unlocks
-        gaps.note(f"The result backend ({type(self._backend).__name__}) {self._says}")
+        gaps.note(
+            f"{NO_BACKEND}: without it chords are known by messages and records alone."
+            if is_none(self._backend)
+            else f"The result backend ({type(self._backend).__name__}) {self._says}"
+        )
 
     def absent(self, chord_id: str) -> ChordKeys:
         """Return what the backend says of a chord of which it has nothing."""
@@ -181,6 +189,11 @@ class SqlReader(UnreadBackend):
         return opened
 
 
+def is_none(backend: object) -> bool:
+    """Whether it stands for no result backend at all, as Celery has it where none is configured."""
+    return isinstance(backend, DisabledBackend)
+
+
 def ready_parts(header: Iterable[str], metas: Mapping[str, TaskMeta]) -> Iterator[Part]:
     """Yield the parts that have their final result, as Celery's `ready()` sees it."""
     for index, task_id in enumerate(header):
@@ -210,7 +223,7 @@ def results_of(keys: ChordKeys | None, result: Callable[[str], object]) -> list[
 
 def _meta_of(row: Mapping[str, Any]) -> TaskMeta:
     state = STATES.get(row["status"], "started")
-    text = _last_line(row["traceback"]) if state in ("failed", "retrying", "revoked") else None
+    text = error_line(row["traceback"]) if state in ("failed", "retrying", "revoked") else None
     return TaskMeta(
         task_id=row["task_id"],
         state=state,
@@ -224,10 +237,16 @@ def _meta_of(row: Mapping[str, Any]) -> TaskMeta:
     )
 
 
-def _last_line(traceback: object) -> str | None:
-    """Return the last line of a traceback, which names the error."""
+def error_line(traceback: object) -> str | None:
+    """Return the line of a stored traceback that names the error, cut to `ERROR_LENGTH`; None where there is none.
+
+    It is the first after the frames: an error's text may have more lines, and these name nothing.
+    """
     lines = (as_text(traceback) or "").strip().splitlines()
-    return lines[-1][:ERROR_LENGTH] if lines else None
+    begun = max((at for at, line in enumerate(lines) if line.startswith(_FRAMES)), default=len(lines))
+    after = (line for line in lines[begun + 1 :] if line and not line.startswith(" "))
+    line = next(after, lines[-1] if lines else None)
+    return line and line[:ERROR_LENGTH]
 
 
 def _moment(value: object) -> float | None:
