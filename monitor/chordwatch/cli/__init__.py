@@ -1,12 +1,16 @@
 """`celery -A proj chords …`: a click group that imports a command only when it is used.
 
 Celery loads its plugins for every `celery` command, workers included, so this module imports click alone.
-Errors of chordwatch become a sentence on stderr and an exit code: 2 usage, 3 unreachable.
+Errors of chordwatch become a sentence on stderr and an exit code: 2 usage, 3 unreachable, 74 output not written.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import sys
+from contextlib import suppress
 
 import click
 
@@ -27,6 +31,10 @@ _COMMANDS = {
 }
 UNREACHABLE = 3
 USAGE = 2
+#: As sysexits.h numbers an input/output error: 1 would say that a chord hangs.
+UNWRITTEN = 74
+#: What the place says to which stdout leads. A pipe whose reader has gone is none: click ends quietly then.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class LazyGroup(click.Group):
@@ -56,6 +64,23 @@ class LazyGroup(click.Group):
         except ChordwatchError as exc:
             click.echo(str(exc), err=True)
             ctx.exit(UNREACHABLE)
+        except OSError as exc:
+            if exc.errno not in _FULL:
+                raise
+            _drop_output()
+            click.echo(
+                f"The output cannot be written ({exc.strerror}); send it to a place with room for it.",
+                err=True,
+            )
+            ctx.exit(UNWRITTEN)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered for stdout go nowhere, or Python would fail to write it once more at its end."""
+    with suppress(OSError, ValueError):  # a stdout without a file
+        ours, nowhere = sys.stdout.fileno(), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, ours)
+        os.close(nowhere)
 
 
 @click.group("chords", cls=LazyGroup)
