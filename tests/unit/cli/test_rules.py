@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +26,7 @@ def links(done: Result) -> set[str]:
     assert done.exit_code == 0, done.stderr
     groups = yaml.safe_load(done.stdout)["groups"]
     urls = [rule["annotations"]["dashboard_url"] for g in groups for rule in g["rules"] if "alert" in rule]
-    return {url.partition("/stuck")[0].rstrip("/") for url in urls}
+    return {re.split(r"/(?:stuck|queues)\b", url)[0].rstrip("/") for url in urls}
 
 
 def test_the_rules_are_printed_without_a_broker() -> None:
