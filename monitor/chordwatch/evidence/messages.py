@@ -95,7 +95,7 @@ class MessageReader:
             unread=embed is None,
             unacked=unacked,
             delivered_at=delivered_at,
-            chain_ids=chain_ids(embed or {}),
+            chain_ids=_ids_ahead(embed or {}),
             redelivered=headers.get("redelivered") is True,
         )
         if read.name == UNLOCK:
@@ -124,3 +124,15 @@ class MessageReader:
             self.parts[part.task_id] = part
             self.carriers.add(task_id)
         return embed
+
+
+def _ids_ahead(embed: dict[str, Any]) -> tuple[str, ...]:
+    """Return the ids of the tasks that follow in the message's chain, and behind the chords that it counts for.
+
+    Celery hangs the steps after a chord on its body, as `chain` among the options.
+    """
+    counted_for = [embed, *(as_dict(as_dict(step).get("options")) for step in as_list(embed.get("chain")))]
+    behind = (as_dict(as_dict(holder.get("chord")).get("options")) for holder in counted_for)
+    return tuple(
+        dict.fromkeys((*chain_ids(embed), *(id_ for options in behind for id_ in chain_ids(options))))
+    )

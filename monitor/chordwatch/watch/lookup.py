@@ -15,6 +15,7 @@ def find_chord_id(wanted: str, backend: Backend, survey: Survey, budget: Budget,
         _in_messages(wanted, survey)
         or _in_keys(wanted, backend, budget, gaps)
         or _in_results(wanted, backend, gaps)
+        or _ahead(wanted, survey)
         or _in_parts(wanted, backend, budget, gaps)
         or wanted
     )
@@ -52,6 +53,18 @@ def _in_results(wanted: str, backend: Backend, gaps: Gaps) -> str | None:
     relatives = {id_ for id_ in (meta.parent_id, family.quoted_id(meta)) if id_}
     metas |= backend.read_metas(relatives, gaps)
     return family.chord_called_by(meta, metas, groupless=GROUPLESS_CALLBACKS) or meta.group_id
+
+
+def _ahead(wanted: str, survey: Survey) -> str | None:
+    """Return the chord behind which the task comes in a chain: nothing else tells of it before the chord is over."""
+    for chord_id, messages in survey.messages.items():
+        if any(wanted in message.chain_ids for message in messages):
+            return chord_id
+    for chord_id, parts in survey.carried.items():
+        carriers = (survey.waiting.get(part.carrier_id) for part in parts.values())
+        if any(carrier and wanted in carrier.chain_ids for carrier in carriers):
+            return chord_id
+    return None
 
 
 def _in_parts(wanted: str, backend: Backend, budget: Budget, gaps: Gaps) -> str | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,6 +86,32 @@ def test_the_first_step_of_a_chain_in_the_header_is_named_as_carrier() -> None:
     assert reader.carriers == {first.task_id}
     assert part.carrier_id == first.task_id
     assert first.chain_ids == (part.task_id,)
+
+
+def before(canvas: Any) -> tuple[str, list[dict[str, Any]]]:
+    """Return the id of the step behind a chord in a chain, and the messages a worker sends when it gets there."""
+    step = report.s()
+    held = step.freeze().id
+    _, messages = publish(SimpleNamespace(apply_async=lambda: canvas.apply_async(chain=[step])))
+    return held, messages
+
+
+def test_what_follows_a_chord_in_its_chain_is_told_by_its_header() -> None:
+    held, messages = before(chord([add.s(1, 1), add.s(2, 2)], collect.s()))
+
+    first = read(messages[0], MessageReader(Gaps()))
+
+    assert first.chain_ids == (held,)
+    assert held not in first.body.ids
+
+
+def test_what_follows_a_chord_is_told_by_the_carrier_of_its_part() -> None:
+    held, messages = before(chord([chain(add.s(1, 1), report.s()), add.s(2, 2)], collect.s()))
+    reader = MessageReader(Gaps())
+
+    first = read(messages[0], reader)
+
+    assert first.chain_ids == (*reader.parts, held)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chordwatch.evidence.backend import Met
 from chordwatch.evidence.budget import Budget, Gaps
@@ -71,6 +71,22 @@ def test_a_header_message_leads_from_every_id_to_its_chord() -> None:
 
 def test_a_carried_part_leads_from_every_id_to_its_chord() -> None:
     assert {found(wanted, survey=carrying()) for wanted in ("group", "h1", "body")} == {"group"}
+
+
+def test_what_follows_a_chord_in_its_chain_leads_to_it() -> None:
+    by_header, by_carrier = waiting(), carrying()
+    by_header.messages["group"][0] = replace(by_header.messages["group"][0], chain_ids=("held",))
+    by_carrier.waiting["first"] = message(0, task_id="first", group_id=None, body=None, chain_ids=("held",))
+
+    assert found("held", survey=by_header) == "group"
+    assert found("held", survey=by_carrier) == "group"
+
+
+def test_a_result_of_its_own_says_more_than_what_a_task_follows() -> None:
+    survey = waiting()
+    survey.messages["group"][0] = replace(survey.messages["group"][0], chain_ids=("held",))
+
+    assert found("held", stored(meta("held", group_id="another")), survey) == "another"
 
 
 def test_the_callback_in_its_queue_leads_to_its_chord() -> None:
