@@ -38,6 +38,14 @@ class _Dispatch(NamedTuple):
         return self.header.options.get("task_id")  # type: ignore[no-any-return]
 
 
+class _Local(threading.local):
+    """One thread's dispatches, the innermost last, and the traces of theirs that are not recorded yet."""
+
+    def __init__(self) -> None:
+        self.under_way: list[_Dispatch] = []
+        self.unsent: dict[str, Trace] = {}
+
+
 class Traces:
     """The traces of the chords that this process has met lately.
 
@@ -47,19 +55,29 @@ class Traces:
     def __init__(self, record: Callable[[str, Trace], None], *, limit: int) -> None:
         self._record, self._limit = record, limit
         self._known: dict[str, ChordTrace] = {}
-        self._local = threading.local()
+        self._local = _Local()
 
     def dispatching(self, header: Any) -> None:
         """Note which span dispatches a chord; a chord in its header is dispatched within it."""
         split = _length(header) > self._limit
-        under_way = self._under_way()
+        under_way = self._local.under_way
         within = under_way[-1].chord_id if under_way else None
         under_way.append(_Dispatch(header, get_current_span().get_span_context(), split, within))
 
     def dispatched(self) -> str | None:
         """Note that the innermost dispatch is over; return its chord."""
-        under_way = self._under_way()
-        return under_way.pop().chord_id if under_way else None
+        under_way = self._local.under_way
+        chord_id = under_way.pop().chord_id if under_way else None
+        if not under_way:
+            self._local.unsent.clear()
+        return chord_id
+
+    def went_out(self) -> None:
+        """Record the traces of the chords under way, now that a message of theirs was published."""
+        if unsent := self._local.unsent:
+            for chord_id, trace in unsent.items():
+                self._record(chord_id, trace)
+            unsent.clear()
 
     def known(self, chord_id: str) -> ChordTrace | None:
         """Return the trace of a chord that this process has met."""
@@ -72,9 +90,11 @@ class Traces:
             return known
         dispatch = self._dispatch_of(chord_id)
         if dispatch is not None:
-            return self._meet(
-                chord_id, self._dispatched(spans, dispatch, chord_id, around), began=time.time_ns()
-            )
+            trace = self._dispatched(spans, dispatch, chord_id, around)
+            remember(self._known, chord_id, trace)
+            # A chord of which no message can be published does not exist.
+            self._local.unsent[chord_id] = trace.recorded(time.time_ns())
+            return trace
         # One of its tasks runs here, and is part of another chord, too; or the chord was long forgotten.
         current = get_current_span().get_span_context()
         if not current.is_valid:
@@ -110,17 +130,13 @@ class Traces:
             return trace
         return self._meet(chord_id, trace or self._from(spans, INVALID_SPAN_CONTEXT, chord_id))
 
-    def _meet(self, chord_id: str, trace: ChordTrace, *, began: int = 0) -> ChordTrace:
+    def _meet(self, chord_id: str, trace: ChordTrace) -> ChordTrace:
         remember(self._known, chord_id, trace)
-        self._record(chord_id, trace.recorded(began))
+        self._record(chord_id, trace.recorded(0))
         return trace
 
-    def _under_way(self) -> list[_Dispatch]:
-        under_way: list[_Dispatch] = self._local.__dict__.setdefault("under_way", [])
-        return under_way
-
     def _dispatch_of(self, chord_id: str) -> _Dispatch | None:
-        return next((each for each in reversed(self._under_way()) if each.chord_id == chord_id), None)
+        return next((each for each in reversed(self._local.under_way) if each.chord_id == chord_id), None)
 
     @staticmethod
     def _from(spans: Spans, caller: SpanContext, chord_id: str) -> ChordTrace:

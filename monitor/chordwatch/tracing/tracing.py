@@ -113,6 +113,7 @@ class Tracing:
     def published(self, headers: dict[str, Any], body: Any, destination: str | None) -> None:
         """Write the span of a message that went out."""
         self._listen()
+        self._traces.went_out()
         spans = self._providers.spans()
         if spans is None or not isinstance(body, tuple):
             return

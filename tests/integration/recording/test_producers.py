@@ -122,12 +122,13 @@ with suppress(OperationalError):
 """
 
 
-def test_a_dispatch_that_sent_nothing_leaves_no_chord(shop: Shop) -> None:
+@pytest.mark.parametrize("tracing", ["off", "on"])
+def test_a_dispatch_that_sent_nothing_leaves_no_chord(shop: Shop, tracing: str) -> None:
     """Its caller has the exception, and nothing waits for anything."""
     shop.add("failing", FAILING)
     shop.add("away", AWAY)
-    shop.run("shop.failing")
-    shop.run("shop.away", CHORDWATCH_STORE_URL=shop.redis.url(0))
+    shop.run("shop.failing", CHORDWATCH_TRACING=tracing)
+    shop.run("shop.away", CHORDWATCH_TRACING=tracing, CHORDWATCH_STORE_URL=shop.redis.url(0))
 
     with shop.recorded() as store:
         recorded = store.open_chords()

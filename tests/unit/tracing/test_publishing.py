@@ -47,6 +47,7 @@ class Producer:
         assert place is not None
         self.publishing.begin(self.kept.spans, headers, place)
         if end:
+            self.traces.went_out()
             self.publishing.end(self.kept.spans, headers, "celery")
         return headers
 
@@ -63,6 +64,23 @@ def test_a_message_has_its_spans_context_before_the_span_is_begun() -> None:
     assert (written.context.trace_id, written.context.span_id) == (span.trace_id, span.span_id)
     assert written.parent is not None
     assert written.parent.span_id == chord_span_id(chord_id)
+
+
+def test_a_chord_is_recorded_when_its_first_message_is_out_and_one_that_sent_none_is_not() -> None:
+    producer = Producer()
+    outer, inner = producer.dispatch(), producer.dispatch()
+    producer.publish(inner, end=False)
+    assert not producer.recorded
+    producer.publish(inner)
+    assert set(producer.recorded) == {inner, outer}
+    for _ in range(2):
+        producer.traces.dispatched()
+
+    failed = producer.dispatch()
+    producer.publish(failed, end=False)
+    producer.traces.dispatched()
+    producer.publish(producer.dispatch())
+    assert failed not in producer.recorded
 
 
 def test_a_dispatch_that_fails_ends_the_span_of_its_message_with_an_error() -> None:
