@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from celery import Celery
-from celery.app.control import flatten_reply
 
 from chordwatch.doctor.facts import Process, Worker
 from chordwatch.evidence.budget import Gaps
+from chordwatch.evidence.workers import by_name, note_twins, twins
 from chordwatch.foreign import as_dict, as_int, as_list, as_text
 from chordwatch.settings import shown_url
 
@@ -46,12 +46,13 @@ def ask_workers(app: Celery, gaps: Gaps) -> tuple[Worker, ...] | None:
         return None
     answers: dict[str, dict[str, Any]] = {question: {} for question in _QUESTIONS}
     for (question, _), reply in zip(asked, replies, strict=True):
-        answers[question] |= reply
+        answers[question] |= by_name(reply)
+    note_twins(twins(replies), gaps)
     names = sorted({name for answer in answers.values() for name in answer})
     return tuple(_worker(name, {q: answer.get(name) for q, answer in answers.items()}) for name in names)
 
 
-def _put(app: Celery, question: str, serializer: str) -> dict[str, Any]:
+def _put(app: Celery, question: str, serializer: str) -> list[dict[str, Any]]:
     control = type(app.control)(app)
     control.mailbox.accept, control.mailbox.serializer = _READABLE, serializer
     # A connection of its own per thread; the reply queue's id is per thread in kombu's Mailbox.
@@ -60,7 +61,7 @@ def _put(app: Celery, question: str, serializer: str) -> dict[str, Any]:
         replies = control.broadcast(
             question, arguments=arguments, reply=True, timeout=PATIENCE, connection=connection
         )
-        return as_dict(flatten_reply(replies or ()))
+        return [as_dict(reply) for reply in replies or ()]
 
 
 def _worker(name: str, told: Mapping[str, Any]) -> Worker:

@@ -70,11 +70,7 @@ class WorkerReader:
             if answers is None:
                 return (), None
             self._workers, self._asked_at = tuple(_workers(answers, now)), now
-        for name in self._twins:
-            gaps.note(
-                f"Several workers are named {plain(name)}, and only one of them is seen: start each with a name of "
-                "its own (-n)."
-            )
+        note_twins(self._twins, gaps)
         return self._workers, self._asked_at
 
     def rate_limits(self, gaps: Gaps) -> Mapping[str, str] | None:
@@ -110,8 +106,8 @@ class WorkerReader:
             )
             return None
         self._replies = max(map(len, replies.values()))
-        self._twins = _twins(replies.values())
-        return {question: _by_name(answers) for question, answers in replies.items()}
+        self._twins = twins(replies.values())
+        return {question: by_name(answers) for question, answers in replies.items()}
 
     def _put(self, question: str, **arguments: Any) -> list[dict[str, Any]]:
         # A connection of its own per thread; the reply queue's id is per thread in kombu's Mailbox.
@@ -132,15 +128,24 @@ class WorkerReader:
         return self._replies or None if recently else None
 
 
-def _by_name(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def by_name(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the answers by worker. Celery's `flatten_reply` does the same, and warns on stderr of equal names."""
     return {name: answer for each in answers for name, answer in each.items()}
 
 
-def _twins(replies: Iterable[Sequence[Mapping[str, Any]]]) -> tuple[str, ...]:
+def twins(replies: Iterable[Sequence[Mapping[str, Any]]]) -> tuple[str, ...]:
     """Return the names under which several workers answered one question."""
     counts = (Counter(name for answer in answers for name in answer) for answers in replies)
     return tuple(sorted({name for times in counts for name, count in times.items() if count > 1}))
+
+
+def note_twins(names: Iterable[str], gaps: Gaps) -> None:
+    """Say which names several workers have: what the others of them do is not seen."""
+    for name in names:
+        gaps.note(
+            f"Several workers are named {plain(name)}, and only one of them is seen: start each with a name of its "
+            "own (-n)."
+        )
 
 
 def _workers(answers: dict[str, dict[str, Any]], asked_at: float) -> Iterator[Worker]:
