@@ -26,6 +26,8 @@ def place_words(place: Place) -> str:
             where = f"running on {name} since {clock(place.since)}"
         case "reserved":
             where = f"received by {name}, not started"
+        case "unsent":
+            where = f"not sent before the chord {name} ends"
         case _:
             where = f"held back by {name}"
     return where + attempt + eta

@@ -15,7 +15,7 @@ from chordwatch.model import TaskState
 from chordwatch.recording.signatures import Body, EmbeddedPart
 
 Claim = Literal["claimed", "done"]
-PlaceKind = Literal["queue", "unacked", "active", "reserved", "scheduled", "nowhere", "unknown"]
+PlaceKind = Literal["queue", "unacked", "active", "reserved", "scheduled", "unsent", "nowhere", "unknown"]
 #: How the result backend counts a header: Redis in keys of the chord; django-celery-results in a row `ChordCounter`;
 #: others not at all, there `celery.chord_unlock` polls the results. unread: chordwatch cannot read it, or had no time.
 Counting = Literal["keys", "counter", "polling", "unread"]
@@ -206,9 +206,10 @@ class WorkerLife:
 
     Times are Unix seconds of the store's clock. `stale`: its last heartbeat is older than a living worker's can be.
     `gone`: it said goodbye. `connected`: its connection to the store is there; None where that could not be read.
-    `stale_after`: for how long (seconds) a living worker can be silent at most. `active` and `reserved` are the chord
-    tasks (ids) that it held at its last heartbeat. `clock_ahead`: by how many seconds its own clock, which its tasks'
-    times are from, is ahead of the store's.
+    `stale_after`: for how long (seconds) a living worker can be silent at most. `queues` are those that it read at its
+    last heartbeat, `left` others that it had read, the last of them until `left_at`. `active` and `reserved` are the
+    chord tasks (ids) that it held at its last heartbeat. `clock_ahead`: by how many seconds its own clock, which its
+    tasks' times are from, is ahead of the store's.
     """
 
     node: str
@@ -225,6 +226,8 @@ class WorkerLife:
     active: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
     clock_ahead: float = 0.0
+    left: tuple[str, ...] = ()
+    left_at: float | None = None
 
     @property
     def first_told_at(self) -> float:
@@ -305,10 +308,12 @@ class Limits:
 class Place:
     """Where a task is now.
 
-    `name` is the queue's (queue, unacked) or the worker's (active, reserved, scheduled). `carrier_id`: the task whose
-    place it is, where the task itself is yet to come. `delivered_at`: of a task at a worker, when its message was
-    delivered, if that is not acknowledged yet. `message`: of a task at a worker, where its message is meanwhile.
-    nowhere: in none of these, in one look. unknown: not all places could be read. `redelivered` is its message's.
+    `name` is the queue's (queue, unacked), the worker's (active, reserved, scheduled), or the group id of the inner
+    chord whose callback it is (unsent: that chord's messages are there, and hold it until they are counted).
+    `carrier_id`: the task whose place it is, where the task itself is yet to come. `delivered_at`: of a task at a
+    worker, when its message was delivered, if that is not acknowledged yet. `message`: of a task at a worker, where its
+    message is meanwhile. nowhere: in none of these, in one look. unknown: not all places could be read. `redelivered`
+    is its message's.
     """
 
     kind: PlaceKind

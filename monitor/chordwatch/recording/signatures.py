@@ -43,7 +43,8 @@ class Body:
 class EmbeddedPart:
     """A part of a chord that the message of another task, the carrier, still holds.
 
-    A later step of a chain in the header, or an inner chord's body, which is a part of the outer chord.
+    A later step of a chain in the header, or an inner chord's body, which is a part of the outer chord. `behind`: the
+    group id of the inner chord whose body it is in, None where that is the carrier's own, or there is none.
     """
 
     chord_id: str
@@ -52,6 +53,7 @@ class EmbeddedPart:
     name: str | None
     body: Body
     carrier_id: str
+    behind: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,16 +197,19 @@ def embedded_parts(embed: dict[str, Any], carrier_id: str) -> Iterator[EmbeddedP
     Celery marks them: their options name both the group they count for and its body (`chord`). What such a step, or
     that body, holds in turn is carried along, too.
     """
-    roots = deque((*as_list(embed.get("chain")), *as_list(embed.get("callbacks")), embed.get("chord")))
+    first = (*as_list(embed.get("chain")), *as_list(embed.get("callbacks")), embed.get("chord"))
+    roots: deque[tuple[object, str | None]] = deque((root, None) for root in first)
     found: set[str] = set()
     seen = 0
     while roots and seen < MAX_SIGNATURES:
-        root = as_dict(roots.popleft())
+        packed, behind = roots.popleft()
+        root = as_dict(packed)
         for signature in _tasks(root) if root else ():
             seen += 1
             options = as_dict(signature.get("options"))
-            roots.extend((*as_list(options.get("chain")), options.get("chord")))
             chord_id, task_id = as_text(options.get("group_id")), as_text(options.get("task_id"))
+            roots.extend((step, None) for step in as_list(options.get("chain")))
+            roots.append((options.get("chord"), chord_id))
             body = read_body(options.get("chord"))
             if chord_id and task_id and body and task_id not in found:
                 found.add(task_id)
@@ -215,6 +220,7 @@ def embedded_parts(embed: dict[str, Any], carrier_id: str) -> Iterator[EmbeddedP
                     name=as_text(signature.get("task")),
                     body=body,
                     carrier_id=carrier_id,
+                    behind=behind,
                 )
 
 

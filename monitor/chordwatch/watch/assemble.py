@@ -19,12 +19,13 @@ from chordwatch.model import (
     MissingPart,
     TaskState,
 )
-from chordwatch.recording.signatures import Body
+from chordwatch.recording.signatures import Body, EmbeddedPart
 from chordwatch.watch.look import Sighting
 
 #: A forged size or index is not counted up to: at most so many parts are named as missing.
 MAX_MISSING = 200_000
 _SEEN = ("queue", "unacked", "active", "reserved", "scheduled")
+_AHEAD = (*_SEEN, "unsent")
 _FAILED: frozenset[TaskState] = frozenset({"failed", "revoked"})
 
 
@@ -89,11 +90,18 @@ def find_body(evidence: ChordEvidence) -> Body | None:
 
 
 def place_of(task_id: str, evidence: ChordEvidence) -> Place:
-    """Return where a task is now; a part that another task's message carries is where that task is."""
-    part = evidence.carried.get(task_id)
+    """Return where a task is now; a later step of a chain that another task's message carries is where that task is.
+
+    A callback of an inner chord is in the messages of that chord, and sent when it ends: it is in none of their queues.
+    """
+    there = task_id in evidence.waiting or task_id in evidence.held
+    part = None if there else evidence.carried.get(task_id)
     carrier = part.carrier_id if part else task_id
     message, held = evidence.waiting.get(carrier), evidence.held.get(carrier)
     carrier_id = part.carrier_id if part else None
+    if part and message and (inner_id := inner_of(part, message)):
+        sent = task_id in evidence.metas
+        return _absent(evidence) if sent else Place(kind="unsent", name=inner_id, carrier_id=carrier_id)
     behind = None
     if message:
         behind = Place(
@@ -118,8 +126,18 @@ def place_of(task_id: str, evidence: ChordEvidence) -> Place:
             carrier_id=carrier_id,
             message=behind,
         )
-    if behind:
-        return behind
+    return behind or _absent(evidence)
+
+
+def inner_of(part: EmbeddedPart, carrier: Message | None) -> str | None:
+    """Return the group id of the inner chord whose callback a carried part is, None for a step of a chain."""
+    inner_id = part.behind
+    if inner_id is None and carrier and carrier.body and part.task_id in carrier.body.ids:
+        inner_id = carrier.group_id
+    return inner_id if inner_id != part.chord_id else None
+
+
+def _absent(evidence: ChordEvidence) -> Place:
     return Place(kind="nowhere" if evidence.everywhere else "unknown")
 
 
@@ -190,7 +208,7 @@ def _state(evidence: ChordEvidence, callback: Callback, known: Mapping[str, _Kno
     # A producer that still publishes has not written the size yet.
     counted = {part.task_id for part in keys.parts}
     ahead = (task_id for task_id in known if task_id not in counted)
-    return "open" if any(place_of(task_id, evidence).kind in _SEEN for task_id in ahead) else "failed"
+    return "open" if any(place_of(task_id, evidence).kind in _AHEAD for task_id in ahead) else "failed"
 
 
 def _complete(evidence: ChordEvidence, callback: Callback) -> bool:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from chordwatch.evidence.facts import ChordEvidence
 from chordwatch.model import FINISHED
 from chordwatch.store.protocol import RecordedChord
+from chordwatch.watch.assemble import inner_of
 from chordwatch.watch.look import Sighting
 from chordwatch.watch.survey import Survey
 
@@ -64,10 +65,9 @@ def _inner_ids(
     for gap in recorded.chord.missing if recorded else ():
         if gap.task_id and gap.task_id in ends:
             yield ends[gap.task_id].chord.chord_id
-    for task_id, part in (evidence.carried if evidence else {}).items():
-        carrier = survey.waiting.get(part.carrier_id)
-        if carrier and carrier.group_id and carrier.body and task_id in carrier.body.ids:
-            yield carrier.group_id
+    for part in (evidence.carried if evidence else {}).values():
+        if inner_id := inner_of(part, survey.waiting.get(part.carrier_id)):
+            yield inner_id
 
 
 def inner_first(seen: Sequence[_Seen]) -> list[_Seen]:

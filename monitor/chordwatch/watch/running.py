@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
+from typing import TypeGuard
 
 from chordwatch.diagnosis.lives import taker_of
 from chordwatch.evidence.facts import Consumers, Place, Queue, Worker, WorkerLife
@@ -166,10 +167,10 @@ class Liveness:
         """When the last instrumented worker that read a queue was there last, by the clock of this process."""
         ago: dict[str, float] = {}
         for life in (lives[-1] for lives in self.lives.values()):
+            read_until = dict.fromkeys(life.left, life.left_at or life.last_beat_at)
             if not life.alive:
-                ago |= {
-                    queue: min(self.now - life.last_beat_at, ago.get(queue, inf)) for queue in life.queues
-                }
+                read_until |= dict.fromkeys(life.queues, life.last_beat_at)
+            ago |= {queue: min(self.now - at, ago.get(queue, inf)) for queue, at in read_until.items()}
         return {queue: self.looked_at - seconds for queue, seconds in ago.items()}
 
     @cached_property
@@ -255,7 +256,7 @@ def _unlocated(sighting: Sighting, places: Mapping[str, Place], taken: Mapping[s
             and task.task_id not in taken
             and task.state not in _ENDED
             and not _is_between_steps(task)
-            and (known.kind == "unknown" if known else task.published_at is not None)
+            and (known.kind == "unknown" if _is_placed(known) else task.published_at is not None)
         ):
             yield task.task_id
 
@@ -273,7 +274,7 @@ def _goes_before(taken: Place, known: Place, liveness: Liveness) -> bool:
         return taken.kind == "active" and since + _SLACK >= (known.since or 0.0)
     # What was taken during the look is not where the look met it.
     at_once = liveness.ours(taken.name or "", since) >= liveness.looked_at
-    return known.kind in ("nowhere", "unknown") or at_once
+    return known.kind in ("unsent", "nowhere", "unknown") or at_once
 
 
 def _placed(task_id: str, place: Place, known: Place | None, liveness: Liveness, *, read: bool) -> Place:
@@ -284,9 +285,14 @@ def _placed(task_id: str, place: Place, known: Place | None, liveness: Liveness,
         return place if held.kind == place.kind and held.name == worker else held
     if liveness.runs(worker, since, task_id):
         return place
-    if known and known.kind != "unknown":
+    if _is_placed(known) and known.kind != "unknown":
         return known
     return _absent(certain=read and bool(liveness.lives.get(worker)))
+
+
+def _is_placed(known: Place | None) -> TypeGuard[Place]:
+    """Whether the X-ray tells where a task is; that it is not sent yet is a message's word, which may be a late one."""
+    return known is not None and known.kind != "unsent"
 
 
 def _absent(*, certain: bool) -> Place:

@@ -29,6 +29,7 @@ _PLACES: dict[PlaceKind, tuple[str, str]] = {
     "scheduled": ("scheduled on {name}", "scheduled on {count} workers"),
     "reserved": ("reserved by {name}", "reserved by {count} workers"),
     "active": ("running on {name}", "running on {count} workers"),
+    "unsent": ("not sent before chord {name} ends", "not sent before {count} chords end"),
     "unknown": ("not located", "not located"),
 }
 
@@ -74,6 +75,7 @@ def place_words(place: Place | None, at: Callable[[float], str] = moment) -> str
         "active": f"running on {name}",
         "reserved": f"received by {name}, not started",
         "scheduled": f"held back by {name}{until}",
+        "unsent": f"not sent yet: the callback of chord {name}",
         "nowhere": "nowhere: in no queue, not unacknowledged, at no worker that answered",
         "unknown": "not known: not all places could be read",
     }[place.kind]

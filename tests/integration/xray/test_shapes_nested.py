@@ -50,9 +50,12 @@ def test_an_inner_chord_is_one_missing_part_of_the_outer(scene: Scene) -> None:
 
     assert (sighting.chord.state, sighting.chord.size) == ("open", 2)
     assert [(gap.index, gap.task_id) for gap in sighting.chord.missing] == [(0, inner_id)]
-    assert place_kinds(sighting) == {inner_id: "queue"}
-    assert causes(sighting.chord) == ["blocked_by_chord", "queue_unconsumed"]
     inner_group = scene.results["nested"].parent.results[0].parent.id
+    assert place_kinds(sighting) == {inner_id: "unsent"}
+    assert sighting.places[inner_id].name == inner_group
+    (part,) = (task for task in sighting.chord.header if task.task_id == inner_id)
+    assert (part.state, part.queue, part.published_at) == ("unknown", None, None)
+    assert causes(sighting.chord) == ["blocked_by_chord"]
     inner = scene.stranger.sight(inner_group)
     assert inner
     assert (inner.chord.chord_id, inner.chord.callback.task_id) == (inner_group, inner_id)

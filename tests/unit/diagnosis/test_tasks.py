@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chordwatch.diagnosis import Case
+from chordwatch.evidence.facts import Place
 from chordwatch.model import Attempt, Chord, HeaderTask, Verdict
 from tests.unit.judged import NOWHERE, callback, case, causes, said, started, told
 from tests.unit.seen import NOW, header_task, in_queue, keys, meta, open_chord, part
@@ -156,6 +157,12 @@ def test_an_outer_chord_names_what_holds_the_inner_one() -> None:
     assert (verdict.question, verdict.since, verdict.remedy) == (HELD.question, HELD.since, HELD.remedy)
 
 
+def test_that_the_inner_chord_waits_in_a_queue_nobody_reads_is_said_once() -> None:
+    unsent = case({"h1": Place(kind="unsent", name="inner")}, related={"h1": replace(OPEN, verdicts=(HELD,))})
+
+    assert causes(unsent) == ["blocked_by_chord"]
+
+
 def test_an_outer_chord_is_as_well_as_the_inner_one() -> None:
     due = replace(HELD, outcome="waiting", certain=True, question=None, recovers_at=NOW + 60)
     waits = said(outer(replace(OPEN, verdicts=(due,))), "blocked_by_chord")
@@ -175,6 +182,8 @@ def test_a_part_that_an_open_chord_ends_with_is_explained_by_it() -> None:
         outer(open_chord()),
         outer(OPEN, chord=open_chord(state="failed")),
         case({"h1": in_queue()}, related={"h1": replace(OPEN, counted=2, size=2)}),
+        # It is ahead in a chain, whose first step is in the queue.
+        case({"h1": in_queue()}, related={"h1": replace(OPEN, state="planned")}),
     ],
 )
 def test_a_chord_that_is_done_blocks_nothing(there: Case) -> None:

@@ -94,6 +94,28 @@ def test_an_inner_chord_carries_its_callback_as_a_part_of_the_outer_one() -> Non
     assert part.chord_id == messages[-1]["headers"]["group"]
 
 
+def test_a_part_behind_an_inner_chord_tells_which() -> None:
+    deep = chord([chord([chain(add.s(1, 1), add.s(1))], report.s()), add.s(2, 2)], report.s())
+    _, messages = publish(chord([deep, add.s(3, 3)], collect.s()))
+    groups = {message["headers"]["group"] for message in messages}
+
+    # The step of the chain, the innermost callback, and the callback of the chord around that.
+    step, innermost, middle = embedded_parts(body_of(messages[0])[2], "first")
+
+    assert (step.behind, innermost.behind, middle.behind) == (None, step.chord_id, innermost.chord_id)
+    assert {innermost.chord_id, middle.chord_id} <= groups
+    assert len({step.chord_id, innermost.chord_id, middle.chord_id}) == 3
+
+
+def test_a_step_after_an_inner_chord_is_not_its_callback() -> None:
+    inner = chord([add.s(1, 1), add.s(2, 2)], report.s())
+    _, messages = publish(chord([chain(inner, add.s(1)), add.s(3, 3)], collect.s()))
+
+    (part,) = embedded_parts(body_of(messages[0])[2], "first")
+
+    assert (part.name, part.behind) == ("project.add", None)
+
+
 def test_a_chain_in_the_header_carries_the_step_that_is_counted() -> None:
     result, messages = publish(chord([chain(add.s(1, 1), add.s(1), report.s()), add.s(3, 3)], collect.s()))
     embed = body_of(messages[0])[2]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
-from chordwatch.evidence.facts import ChordEvidence, Launch, WorkerTask
+from chordwatch.evidence.facts import ChordEvidence, Launch, Message, WorkerTask
 from chordwatch.model import Chord, MissingPart
 from chordwatch.recording.signatures import Body, EmbeddedPart
 from chordwatch.watch.assemble import assemble
@@ -303,6 +304,61 @@ def test_an_uncounted_task_has_a_place(seen: ChordEvidence, kind: str, name: str
     place = assemble(seen).places["h0"]
 
     assert (place.kind, place.name) == (kind, name)
+
+
+INNER = Body(task_id="h1", name="zoo.join", task_ids=("h1",))
+
+
+def inner_message(number: int = 0, **fields: Any) -> Message:
+    """Return a message of the chord `inner` inside the header, whose callback is `h1`."""
+    return message(
+        number, **{"task_id": f"i{number}", "group_id": "inner", "body": INNER, "queue": "nobody", **fields}
+    )
+
+
+def around(*messages: Message, behind: str | None = None, **fields: Any) -> ChordEvidence:
+    """Return the evidence of a chord whose `h1` is carried by the message `i0`."""
+    kept = replace(carried("h1", 1, "i0"), behind=behind)
+    return evidence(keys(size=2, parts=(part(0),)), *messages, carried={"h1": kept}, **fields)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        around(inner_message()),
+        around(inner_message(unacked=True), held=(active("i0"),)),
+        # The message of a chain inside the inner header names neither that chord nor its callback.
+        around(inner_message(group_id=None, body=None), behind="inner"),
+    ],
+    ids=["waits", "runs", "chain"],
+)
+def test_the_callback_of_an_inner_chord_is_in_no_queue_until_that_ends(seen: ChordEvidence) -> None:
+    outer = assemble(seen)
+
+    place = outer.places["h1"]
+    assert (place.kind, place.name, place.carrier_id) == ("unsent", "inner", "i0")
+    (waiting,) = (task for task in outer.chord.header if task.task_id == "h1")
+    assert (waiting.state, waiting.queue, waiting.worker) == ("unknown", None, None)
+
+
+def test_the_callback_of_an_inner_chord_that_was_sent_is_where_it_is() -> None:
+    late = inner_message(unacked=True)
+    published = message(1, queue="low")
+
+    assert (assemble(around(late, published)).places["h1"].kind) == "queue"
+    assert assemble(around(late, held=(active("h1"),))).places["h1"].kind == "active"
+    assert assemble(around(late, metas={"h1": meta("h1", state="started")})).places["h1"].kind == "nowhere"
+
+
+def test_a_chord_with_a_failed_part_is_open_while_an_inner_one_is_under_way() -> None:
+    kept = {"h1": carried("h1", 1, "i0")}
+
+    seen = evidence(keys(parts=(failed_part(0),)), inner_message(), carried=kept)
+    assert assemble(seen).chord.state == "open"
+
+
+def test_a_forged_part_is_not_behind_its_own_chord() -> None:
+    assert assemble(around(inner_message(), behind="group")).places["h1"].kind == "queue"
 
 
 def test_a_counted_task_has_no_place() -> None:

@@ -80,6 +80,10 @@ def test_a_waiting_message_tells_the_chord_that_it_belongs_to() -> None:
 
     assert met("c0", survey=Survey(waiting={"carrier": carrier}), first=outer) == ["c1"]
     assert met("c0", survey=Survey(), first=outer) == []
+    within = replace(
+        outer, carried={"b1": replace(part, behind="c2")}
+    )  # in the callback of one inside of that
+    assert met("c0", survey=Survey(waiting={"carrier": carrier}), first=within) == ["c2"]
     chained = replace(outer, carried={"later": step})
     assert met("c0", survey=Survey(waiting={"carrier": carrier}), first=chained) == []
 

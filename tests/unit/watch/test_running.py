@@ -392,3 +392,19 @@ def test_what_the_broker_counts_itself_is_believed() -> None:
     counted = (Queue(name="low", length=1, unacked=0, consumers=3),)
 
     assert liveness.with_readers(counted) == counted
+
+
+def test_a_callback_that_waits_for_its_chord_is_not_sent() -> None:
+    unsent = Place(kind="unsent", name="inner")
+    waiting = merge(None, recorded(header=(ran(0), header_task(1))))
+
+    assert placed(beat(), place=unsent, sighting=waiting).places == {"h1": unsent}
+
+
+def test_what_was_sent_and_taken_is_not_where_a_late_message_tells() -> None:
+    unsent = Place(kind="unsent", name="inner")
+    sent = merge(None, recorded(header=(ran(0), header_task(1, state="published", published_at=NOW - 3))))
+
+    assert placed(beat(), place=unsent).places == {"h1": RUNNING}
+    assert placed(beat(gone=True), place=unsent).places == {"h1": Place(kind="unknown")}
+    assert placed(beat(), place=unsent, sighting=sent).places == {"h1": Place(kind="unknown")}

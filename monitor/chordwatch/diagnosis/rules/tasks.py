@@ -116,8 +116,9 @@ def blocked_by_chord(case: Case) -> Iterator[Verdict]:
     for task in case.open_parts():
         inner = case.related.get(task.task_id or "")
         if inner and inner.state not in FINISHED and inner.chord_id != case.chord.chord_id:
-            if located(case, task.task_id) and inner.size is not None and inner.counted >= inner.size:
-                continue  # its callback is on its way, or runs
+            complete = inner.size is not None and inner.counted >= inner.size
+            if located(case, task.task_id) and (complete or inner.state == "planned"):
+                continue  # its callback is on its way, or runs; or what carries the chord is, and that is judged
             yield _blocked(case, task.task_id or "", inner)
     callback = case.chord.callback.task_id or ""
     inner = case.related.get(callback)
