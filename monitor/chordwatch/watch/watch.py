@@ -251,7 +251,9 @@ class Watch:
             ValueError: `health` is none of `HEALTH_FILTERS`.
         """
         if health not in HEALTH_FILTERS:
-            raise ValueError(f"There is no health {plain(repr(health))}; use one of {', '.join(HEALTH_FILTERS)}.")
+            raise ValueError(
+                f"There is no health {plain(repr(health))}; use one of {', '.join(HEALTH_FILTERS)}."
+            )
         return list(self.decided_look(health=health, callback=callback, limit=limit).chords)
 
     def _open_store(self) -> Store:
