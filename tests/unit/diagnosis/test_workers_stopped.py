@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from chordwatch.diagnosis import Case, diagnose
+from chordwatch.diagnosis.causes import CAUSES
+from chordwatch.diagnosis.causes.cause import Cause
 from chordwatch.evidence.facts import Consumers, Limits, Message, Place
 from chordwatch.model import Attempt, MissingPart
 from tests.unit.diagnosis.workers_told import (
@@ -339,3 +341,17 @@ def test_hostile_names_are_shortened_and_shown_literally(evil: Case) -> None:
         for text in (verdict.summary, *verdict.evidence, verdict.remedy, verdict.question or ""):
             assert len(text) < 700
             assert text.isprintable()
+
+
+def test_a_frozen_worker_is_continued_before_it_is_ended() -> None:
+    """What was acknowledged early is lost with a worker that is ended, and goes on in one that is continued."""
+    cause = CAUSES["worker_frozen"]
+
+    for text in (cause.remedy, cause.fix):
+        assert text.index("ps -o stat=") < text.index("kill -CONT") < text.index("start it anew")
+
+
+@pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)
+def test_a_tool_that_comes_with_nothing_here_is_named_with_how_to_get_it(cause: Cause) -> None:
+    for text in (cause.remedy, cause.fix):
+        assert ("py-spy" in text) == ("pip install py-spy" in text)

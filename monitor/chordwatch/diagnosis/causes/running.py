@@ -41,12 +41,13 @@ LATE = (
     Cause(
         id="task_overdue",
         outcome="late",
-        remedy="See what it does (py-spy dump on its worker's host). To end it, which fails the chord: "
-        "celery -A proj control revoke TASK --terminate. task_time_limit ends such a task by itself.",
+        remedy="See what it does: on its worker's host pip install py-spy, and py-spy dump --pid PID of the process "
+        "that runs it (as root). To end it, which fails the chord: celery -A proj control revoke TASK --terminate. task_time_limit ends such a task by itself.",
         what="A task runs at least three times as long as nearly all finished runs of its kind, and at least some "
         "minutes. It may still end well; a call without a timeout does not.",
         recognise="`celery -A proj inspect active` shows it, with `time_start`.",
-        fix="Look at its stack (`py-spy dump --pid <worker_pid>`). "
+        fix="Look at its stack on its worker's host (`pip install py-spy`; as root `py-spy dump --pid <worker_pid>`, "
+        "which `celery -A proj inspect active` names). "
         "`celery -A proj control revoke <task id> --terminate` ends it; the chord then fails.",
         prevent="Timeouts on every call to the outside, and `task_time_limit`.",
         doubt="The comparison is with finished runs of the same task name: a task whose time depends on its arguments "

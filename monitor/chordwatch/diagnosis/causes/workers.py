@@ -37,14 +37,19 @@ CAUSES = (
     Cause(
         id="worker_frozen",
         outcome="hung",
-        remedy="Find out what its main process does (py-spy dump --pid PID on its host), then end it and start it "
-        "anew: what it had not acknowledged is delivered again after the visibility_timeout, the rest is lost.",
+        remedy="On its host see whether its main process is stopped: ps -o stat= -p PID shows T. Continue it then "
+        "(kill -CONT PID; its pool: pkill -CONT -P PID), and its tasks go on. Only if it is not stopped, or does not "
+        "go on, end it (kill -KILL PID) and start it anew: what it had not acknowledged is delivered again after the "
+        "visibility_timeout, the rest is lost.",
         what="The worker's main process exists and does nothing: stopped (SIGSTOP, a debugger, a frozen container), "
         "blocked in a system call, or swapped out.\n"
         "Its tasks are neither run to their end nor given back.",
         recognise="`celery -A proj inspect ping` has no answer from it, but `redis-cli CLIENT LIST` shows its "
         "connections, and `ps` its process in state T or D.",
-        fix="Continue it (`kill -CONT <pid>`), or kill it and start it anew.\n"
+        fix="Look at its state on its host: `ps -o stat= -p <pid>`. T says that it is stopped: continue it "
+        "(`kill -CONT <pid>`, and its pool with `pkill -CONT -P <pid>`; of a paused container `docker unpause`), and "
+        "its tasks go on.\n"
+        "Only if it is not stopped, or does not go on, end it (`kill -KILL <pid>`) and start it anew.\n"
         "What it had not acknowledged is then delivered again; a task that was acknowledged early is lost with it.",
         prevent="A liveness probe that restarts a silent worker: `celery -A proj inspect ping -d celery@$HOSTNAME`.",
         doubt="With instrumented workers it is certain: the heartbeat comes from a thread of its own, so a busy "
