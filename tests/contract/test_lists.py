@@ -133,6 +133,9 @@ def test_workers_are_remembered_with_their_goodbye(store: Store) -> None:
         pool="solo",
         active=("a",),
         reserved=("b",),
+        at=1795309927.25,
+        left=("celery",),
+        left_at=1795309920.5,
     )
     store.beat(one)
     store.beat(other)

@@ -50,8 +50,10 @@ def beat(
     reserved: tuple[str, ...] = (),
     queues: tuple[str, ...] = ("celery",),
     ahead: float = 0.0,
+    left: tuple[str, ...] = (),
+    left_at: float | None = None,
 ) -> WorkerRecord:
-    """Return a worker as its heartbeats tell; its clock is `ahead` by so many seconds."""
+    """Return a worker as its heartbeats tell; its clock is `ahead` by so many seconds of all times that are given."""
     heartbeat = Heartbeat(
         node=node,
         boot=f"{node}-{first}",
@@ -62,6 +64,8 @@ def beat(
         active=active,
         reserved=reserved,
         at=last + ahead,
+        left=left,
+        left_at=None if left_at is None else left_at + ahead,
     )
     return WorkerRecord(heartbeat=heartbeat, first_beat_at=first, last_beat_at=last, gone=gone)
 

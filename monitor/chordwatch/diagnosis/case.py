@@ -126,7 +126,7 @@ class Case:
     def last_readers(self) -> Mapping[str, tuple[str, ...]]:
         """The instrumented workers that were online last, with their queues; empty while any worker is online."""
         last = () if self.consumers.workers else (lives[-1] for lives in self.lives.values() if lives)
-        return {life.node: life.queues for life in last}
+        return {life.node: life.queues or life.left for life in last}
 
     def scheduled(self) -> dict[str, Place]:
         """Return the tasks that a worker holds back until their time, and those on the way to one that reads."""

@@ -18,6 +18,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -73,7 +74,7 @@ class Heartbeats:
     def start(self, consumer: Any) -> None:
         """Start to beat for the worker with this consumer; without effect where it beats already."""
         if self._pulse is None or self._pulse.stopping:
-            self._pulse = _Pulse(self._connect, lambda: observed(consumer, self._boot()), self._interval)
+            self._pulse = _Pulse(self._connect, _Observer(consumer, self._boot), self._interval)
             start_thread(self._pulse.run)
 
     def stop(self, seconds: float = GOODBYE_SECONDS) -> bool:
@@ -134,6 +135,27 @@ class _Pulse:
                 line.close()
         except Exception:  # it was broken, or the process ends
             logger.debug("chordwatch: closing the heartbeat's connection failed.", exc_info=True)
+
+
+class _Observer:
+    """Observes a worker, and remembers the queues that it has left.
+
+    One that shuts down reads none from then on: what lies in them waits for its successor, not for ever.
+    """
+
+    def __init__(self, consumer: Any, boot: Callable[[], str]) -> None:
+        self._consumer, self._boot = consumer, boot
+        self._read: frozenset[str] = frozenset()
+        self._left: frozenset[str] = frozenset()
+        self._left_at: float | None = None
+
+    def __call__(self) -> Heartbeat:
+        now = observed(self._consumer, self._boot())
+        left = (self._left | self._read) - {*now.queues}
+        if left - self._left:
+            self._left_at = now.at
+        self._left, self._read = left, frozenset(now.queues)
+        return replace(now, left=tuple(sorted(left)), left_at=self._left_at if left else None)
 
 
 def observed(consumer: Any, boot: str) -> Heartbeat:

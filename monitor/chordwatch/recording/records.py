@@ -151,7 +151,9 @@ MAX_IDS = 1000
 class Heartbeat:
     """What a worker's main process says of itself. Ids are those of chord tasks only, at most `MAX_IDS` each.
 
-    `at` is its own clock's time (Unix seconds), which may be wrong; None from a version that did not tell it.
+    `queues` are those that it reads now, `left` others that it read in this life, the last of them until `left_at`.
+    `at` and `left_at` are its own clock's times (Unix seconds), which may be wrong; None from a version that did not
+    tell `at`, and where nothing was left.
     """
 
     node: str
@@ -163,6 +165,8 @@ class Heartbeat:
     active: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
     at: float | None = None
+    left: tuple[str, ...] = ()
+    left_at: float | None = None
 
 
 def pack_id(task_id: str) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from chordwatch.foreign import as_moment
 from chordwatch.recording.records import MAX_IDS, Heartbeat
 from chordwatch.store.connections import NODE_LENGTH
 from chordwatch.store.protocol import WorkerRecord
@@ -21,10 +22,15 @@ def bounded(heartbeat: Heartbeat) -> Heartbeat:
     return replace(
         heartbeat,
         node=heartbeat.node[:NODE_LENGTH],
-        queues=tuple(queue[:_QUEUE_LENGTH] for queue in heartbeat.queues[:MAX_IDS]),
+        queues=_bounded_names(heartbeat.queues),
+        left=_bounded_names(heartbeat.left),
         active=heartbeat.active[:MAX_IDS],
         reserved=heartbeat.reserved[:MAX_IDS],
     )
+
+
+def _bounded_names(queues: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(queue[:_QUEUE_LENGTH] for queue in queues[:MAX_IDS])
 
 
 def pack_heartbeat(heartbeat: Heartbeat) -> str:
@@ -37,6 +43,7 @@ def read_worker(fields: Mapping[bytes, bytes]) -> WorkerRecord | None:
     try:
         told: dict[str, Any] = json.loads(fields[b"told"])
         told |= {name: tuple(map(str, told[name])) for name in ("queues", "active", "reserved")}
+        told |= {"left": tuple(map(str, told.get("left", ()))), "left_at": as_moment(told.get("left_at"))}
         return WorkerRecord(
             heartbeat=Heartbeat(**told),
             first_beat_at=float(fields[b"first"]),

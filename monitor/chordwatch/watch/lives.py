@@ -49,6 +49,8 @@ def lives_of(
             active=told.active,
             reserved=told.reserved,
             clock_ahead=record.clock_ahead,
+            left=told.left,
+            left_at=None if told.left_at is None else told.left_at - record.clock_ahead,
         )
         lives.setdefault(told.node, []).append(life)
     return {node: tuple(found) for node, found in lives.items()}

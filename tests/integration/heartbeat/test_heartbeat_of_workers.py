@@ -103,7 +103,7 @@ def test_a_worker_that_computes_goes_on_beating_until_its_goodbye(heart: Heart, 
     assert computing[-1]["at"] - computing[0]["at"] > COMPUTE - SLACK
     assert max(b["at"] - a["at"] for a, b in pairwise(beats)) < INTERVAL + SLACK
     assert [beat["goodbye"] for beat in beats] == [False] * (len(beats) - 1) + [True]
-    assert beats[-1]["queues"] == []
+    assert (beats[-1]["queues"], beats[-1]["left"]) == ([], ["celery"])
 
 
 def test_tasks_that_wait_in_the_worker_are_told(heart: Heart) -> None:

@@ -183,6 +183,12 @@ def test_without_any_worker_the_queue_is_not_to_blame() -> None:
     assert verdict.summary == "1 task waits in queue celery, and no worker is online."
 
 
+def test_a_queue_that_the_last_worker_left_when_it_shut_down_had_a_reader() -> None:
+    ended = life(gone=True, last_beat_at=NOW - 40, queues=(), left=("celery",), left_at=NOW - 41)
+
+    assert causes(case({"h1": in_queue()}, consumers(), lives={"w1@zoo": (ended,)})) == ["no_workers"]
+
+
 def test_it_is_certain_when_all_workers_that_ever_beat_are_gone() -> None:
     lives = {"w1@zoo": (dead(),), "w2@zoo": (life("w2@zoo", gone=True, last_beat_at=NOW - 99),)}
 

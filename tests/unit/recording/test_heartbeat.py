@@ -214,6 +214,29 @@ def test_a_forked_child_has_no_heartbeat_and_frees_the_line() -> None:
     assert heartbeats.stop(5)
 
 
+def test_queues_that_it_read_and_reads_no_longer_are_told_with_the_last_moment(
+    telephone: Telephone, heartbeats: Heartbeats
+) -> None:
+    worker = consumer("celery", "low")
+    both = worker.task_consumer
+    heartbeats.start(worker)
+    wait_for_beats(telephone, 1)
+    worker.task_consumer = None
+    wait_for_beats(telephone, len(telephone.said) + 2)
+    first, *_ = gone = [beat for beat, _ in telephone.said if not beat.queues]
+    worker.task_consumer = both
+    wait_for_beats(telephone, len(telephone.said) + 2)
+    back = telephone.said[-1][0]
+    worker.task_consumer = consumer("low").task_consumer
+    assert heartbeats.stop(5)
+
+    assert (telephone.said[0][0].left, telephone.said[0][0].left_at) == ((), None)
+    assert {(beat.left, beat.left_at) for beat in gone} == {(("celery", "low"), first.at)}
+    assert (back.queues, back.left, back.left_at) == (("celery", "low"), (), None)
+    bye = telephone.said[-1][0]
+    assert (bye.queues, bye.left, bye.left_at) == (("low",), ("celery",), bye.at)
+
+
 # What a heartbeat says.
 
 

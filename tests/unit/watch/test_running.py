@@ -175,8 +175,14 @@ def test_one_that_does_not_answer_may_be_stopped_for_a_moment_until_it_is_silent
         ((beat(last=NOW - STALE_BEAT - 1),), {"celery": NOW - STALE_BEAT - 1}),
         ((beat(gone=True, last=NOW - 9), beat("w2@zoo", gone=True, last=NOW - 4)), {"celery": NOW - 4}),
         ((beat(),), {}),
+        ((beat(gone=True, last=NOW - 3, queues=(), left=("celery",), left_at=NOW - 8),), {"celery": NOW - 8}),
+        ((beat(queues=(), left=("celery",), left_at=NOW - 8, ahead=60),), {"celery": NOW - 8}),
+        (
+            (beat(queues=(), left=("celery",), left_at=NOW - 8), beat("w2@zoo", gone=True, last=NOW - 4)),
+            {"celery": NOW - 4},
+        ),
     ],
-    ids=["said goodbye", "silent", "two", "alive"],
+    ids=["said goodbye", "silent", "two", "alive", "shut down warmly", "shuts down", "two in turn"],
 )
 def test_who_looks_for_the_first_time_knows_when_the_last_reader_of_a_queue_left(
     workers: tuple[WorkerRecord, ...], left: dict[str, float]
