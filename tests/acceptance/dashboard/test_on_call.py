@@ -142,7 +142,7 @@ def test_the_webhooks_link_leads_to_the_chord(shop: Stack, dashboard: Dashboard)
         ),
         (alert_link("CeleryChordFailureRate", callback="images.album"), "nested", "unread"),
         (alert_link("CeleryQueueWithoutConsumer", queue_name="reports"), "unread", "lost"),
-        (alert_link("CeleryQueueBacklog"), "lost", "running"),
+        (alert_link("CeleryWorkerDown"), "lost", "running"),
     ],
     ids=["lost", "unread", "by callback", "by queue", "all"],
 )
@@ -152,6 +152,13 @@ def test_an_alerts_link_leads_to_its_chords(dashboard: Dashboard, link: str, sho
     dashboard.row("hung", *ROWS[shown])
     assert not dashboard.has_row(*ROWS[hidden])
     assert urlsplit(dashboard.page.url).query == urlsplit(link).query
+
+
+def test_the_link_of_a_backlog_leads_to_the_queues(dashboard: Dashboard) -> None:
+    dashboard.open(alert_link("CeleryQueueBacklog"))
+
+    expect(dashboard.page.get_by_test_id("stMain")).to_contain_text("in 1 queue that no worker reads")
+    dashboard.row("reports", "nobody takes its tasks")
 
 
 def test_filters_groups_and_text_stand_in_the_address(shop: Stack, dashboard: Dashboard) -> None:
