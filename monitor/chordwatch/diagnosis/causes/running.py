@@ -42,7 +42,8 @@ LATE = (
         id="task_overdue",
         outcome="late",
         remedy="See what it does: on its worker's host pip install py-spy, and py-spy dump --pid PID of the process "
-        "that runs it (as root). To end it, which fails the chord: celery -A proj control revoke TASK --terminate. task_time_limit ends such a task by itself.",
+        "that runs it (as root). To end it, which fails the chord: celery -A proj control revoke TASK "
+        "--terminate. task_time_limit ends such a task by itself.",
         what="A task runs at least three times as long as nearly all finished runs of its kind, and at least some "
         "minutes. It may still end well; a call without a timeout does not.",
         recognise="`celery -A proj inspect active` shows it, with `time_start`.",
