@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -48,7 +48,7 @@ def _table(
 ) -> RenderableType:
     rows = [_cells(sighting.chord, now) for sighting in sightings]
     widths = [max(map(len, column)) for column in zip(_TITLES, *rows, strict=True)]
-    head = Text(_row(_TITLES, widths), style="bold", no_wrap=True, overflow="ellipsis")
+    head = Text(_row(_TITLES, widths).rstrip(), style="bold", no_wrap=True, overflow="ellipsis")
     facts = (_facts(seen.chord, cells, widths) for seen, cells in zip(sightings, rows, strict=True))
     return Group(
         head, *(line for seen, fact in zip(sightings, facts, strict=True) for line in lines(seen, fact))
@@ -75,11 +75,25 @@ def _facts(chord: Chord, cells: tuple[str, ...], widths: list[int]) -> Text:
 
 
 def _explained(sighting: Sighting, line: Text, now: float) -> Iterator[RenderableType]:
-    # Last, so that a narrow terminal cuts off the bar and not a name.
-    yield line.append("  ").append_text(_bar(sighting.chord, _BAR_WIDTH))
+    yield _WithBar(line, _bar(sighting.chord, _BAR_WIDTH))
     reason = why(sighting, now=now)
     if reason:
         yield Padding(Text(reason, style="dim"), (0, 0, 0, _INDENT), expand=False)
+
+
+class _WithBar:
+    """A line with a bar at its end where the terminal is wide enough for both: a name is worth more than its bar."""
+
+    def __init__(self, line: Text, bar: Text) -> None:
+        self._line, self._bar = line, bar
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        whole = Text.assemble(self._line, "  ", self._bar, no_wrap=True, overflow="ellipsis")
+        if whole.cell_len <= options.max_width:
+            yield whole
+        else:
+            self._line.rstrip()
+            yield self._line
 
 
 def _moving(sighting: Sighting, line: Text, now: float, rate: float | None) -> Iterator[RenderableType]:

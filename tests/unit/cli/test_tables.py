@@ -33,6 +33,17 @@ def test_foreign_names_are_literal_and_short(name: str) -> None:
     assert "\u202e" not in text
 
 
+def test_a_bar_that_does_not_fit_is_left_out_and_nothing_of_the_line() -> None:
+    table = chord_table([sighting(size=2, counted=1)], NOW)
+    _, whole, *_ = text_of(table, 200).splitlines()
+    _, fits, *_ = text_of(table, len(whole)).splitlines()
+    _, cut, *_ = text_of(table, len(whole) - 1).splitlines()
+
+    assert whole.endswith("━━━╌╌╌")
+    assert fits == whole
+    assert cut == whole.removesuffix("━━━╌╌╌").rstrip()
+
+
 @pytest.mark.parametrize("width", [200, 40])
 def test_a_line_is_cut_to_the_terminal(width: int) -> None:
     lines = text_of(chord_table([hostile("x" * 200)], NOW), width).splitlines()
