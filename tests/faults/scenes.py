@@ -32,6 +32,8 @@ LOOPS = frozenset({"worker_lost_loop", "requeue_loop", "header_running", "queued
 SILENT, ON_ITS_WAY = 11.0, 6.0
 #: So long may a producer, or a task that adds parts, be silent and well. Seconds.
 QUIET = 125.0
+#: So long may a worker take for a restart before its queue is called unread. Seconds.
+RESTARTED = 31.0
 #: Failures that nothing but their time ties to a chord are so far apart. Seconds.
 APART = 14.0
 
@@ -100,7 +102,7 @@ SCENES = {
     ),
     # Who asks once sees a task run; who asks again sees that it was begun anew.
     "loops": Scene(workers={"main": {}}, asked=4),
-    "no_worker": Scene(workers={"main": {}}),
+    "no_worker": Scene(workers={"main": {}}, settle=RESTARTED),
     "cancelled": Scene(workers={"main": {}}),
     "expiring": Scene(workers={"main": {}}, settings={"result_expires": 2}),
     # Of a chord whose keys have all expired there is no sign: a user has to look while the last part's are there.
