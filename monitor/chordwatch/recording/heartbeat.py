@@ -37,6 +37,9 @@ logger = logging.getLogger("chordwatch")
 GOODBYE_SECONDS = 1.0
 #: Seconds between two attempts while the store does not answer: soon after its return no worker may look dead.
 _LONGEST_PAUSE = 5.0
+#: Queues that are given up within so many seconds share one time. One that was left before is of no restart any more,
+#: and a worker that reads ever new queues is not to remember them all.
+_LEFT_TOGETHER = 30.0
 
 
 class Line(Protocol):
@@ -151,11 +154,13 @@ class _Observer:
 
     def __call__(self) -> Heartbeat:
         now = observed(self._consumer, self._boot())
-        left = (self._left | self._read) - {*now.queues}
-        if left - self._left:
-            self._left_at = now.at
-        self._left, self._read = left, frozenset(now.queues)
-        return replace(now, left=tuple(sorted(left)), left_at=self._left_at if left else None)
+        moment, reads = now.at or 0.0, frozenset(now.queues)
+        if left := self._read - reads:
+            if moment - (self._left_at or 0.0) > _LEFT_TOGETHER:
+                self._left = frozenset()
+            self._left, self._left_at = frozenset(sorted(self._left | left)[:MAX_IDS]), moment
+        self._left, self._read = self._left - reads, reads
+        return replace(now, left=tuple(sorted(self._left)), left_at=self._left_at if self._left else None)
 
 
 def observed(consumer: Any, boot: str) -> Heartbeat:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from celery.worker import state
 
+from chordwatch.recording import heartbeat
 from chordwatch.recording.heartbeat import Heartbeats, Line, observed
 from chordwatch.recording.records import MAX_IDS, Heartbeat
 from tests.support.polling import wait_until
@@ -235,6 +236,23 @@ def test_queues_that_it_read_and_reads_no_longer_are_told_with_the_last_moment(
     assert (back.queues, back.left, back.left_at) == (("celery", "low"), (), None)
     bye = telephone.said[-1][0]
     assert (bye.queues, bye.left, bye.left_at) == (("low",), ("celery",), bye.at)
+
+
+def test_of_ever_new_queues_only_those_left_lately_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, clock = consumer("q0"), [1000.0]
+    monkeypatch.setattr(heartbeat.time, "time", lambda: clock[0])
+    observe = heartbeat._Observer(worker, lambda: "b1")
+    observe()
+    for number in range(1, MAX_IDS + 50):
+        worker.task_consumer = consumer(f"q{number}").task_consumer
+        clock[0] += 0.01
+        beat = observe()
+    assert len(beat.left) == MAX_IDS
+
+    clock[0] += 31
+    worker.task_consumer = consumer("last").task_consumer
+    beat = observe()
+    assert (beat.left, beat.left_at) == ((f"q{MAX_IDS + 49}",), clock[0])
 
 
 # What a heartbeat says.
