@@ -20,6 +20,8 @@ from typing import NamedTuple, TypedDict
 VERSION = 1
 
 _UUID_LENGTH, _UUID_BYTES = 36, 16
+#: Stands for no id in the store's rows, so the UUID of zeros is kept as text.
+_NO_ID = bytes(_UUID_BYTES)
 _TRACE = struct.Struct(">16s8sQB")
 _SAMPLED = 1
 #: In a trace's flags: the header is so large that each of its tasks has a trace of its own.
@@ -171,12 +173,12 @@ class Heartbeat:
 
 def pack_id(task_id: str) -> bytes:
     """Return an id as the store keeps it: 16 bytes for a UUID as Celery writes it, longer or shorter for others."""
-    if len(task_id) == _UUID_LENGTH and task_id[8:24:5] == "----" and task_id.islower():
+    if len(task_id) == _UUID_LENGTH and task_id[8:24:5] == "----" and task_id.lower() == task_id:
         try:
             packed = binascii.unhexlify(task_id.replace("-", ""))
         except ValueError:
             packed = b""
-        if len(packed) == _UUID_BYTES:
+        if len(packed) == _UUID_BYTES and packed != _NO_ID:
             return packed
     raw = b"~" + task_id.encode("utf-8", "surrogatepass")
     return raw if len(raw) != _UUID_BYTES else b"\0" + raw

@@ -5,11 +5,13 @@ import pytest
 from chordwatch.recording.records import pack_id, unpack_id
 
 UUID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+ONLY_DIGITS = "49588709-3286-4608-8965-140107366196"  # one in a million has no letter
 
 
-def test_a_uuid_as_celery_writes_it_takes_sixteen_bytes() -> None:
-    assert len(pack_id(UUID)) == 16
-    assert unpack_id(pack_id(UUID)) == UUID
+@pytest.mark.parametrize("task_id", [UUID, ONLY_DIGITS])
+def test_a_uuid_as_celery_writes_it_takes_sixteen_bytes(task_id: str) -> None:
+    assert len(pack_id(task_id)) == 16
+    assert unpack_id(pack_id(task_id)) == task_id
 
 
 @pytest.mark.parametrize(

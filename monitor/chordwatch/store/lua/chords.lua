@@ -5,12 +5,16 @@ local band = lib.band
 local bor, cold, cut, has, ms, now, set = lib.bor, lib.cold, lib.cut, lib.has, lib.ms, lib.now, lib.set
 local index_id, number_of, string_number = lib.index_id, lib.number_of, lib.string_number
 local count_waiting, note = lib.count_waiting, lib.note
+local NO_ID = lib.NO_ID
 local merge_row, row_at, touch = lib.merge_row, lib.row_at, lib.touch
 
--- Pack an id as `pack_id` of records.py does for UUIDs; others stay text, marked.
+-- Pack an id as `pack_id` of records.py does.
 local function packed(id)
-  if not string.find(id, NO_UUID) then return '~' .. cut(id) end
-  return (string.gsub(string.gsub(id, '-', ''), '%x%x', function(byte) return string.char(tonumber(byte, 16)) end))
+  if string.find(id, UUID_FORM) and id == string.lower(id) then
+    return (string.gsub(string.gsub(id, '-', ''), '%x%x', function(byte) return string.char(tonumber(byte, 16)) end))
+  end
+  local text = '~' .. cut(id)
+  return #text == #NO_ID and '\0' .. text or text
 end
 
 local function set_label(c, text)

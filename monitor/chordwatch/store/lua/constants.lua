@@ -68,7 +68,7 @@ MAX_ERRBACKS = 64
 -- A trace as records.py packs it: trace id, the parent's span id (zeros: none), when it began, flags.
 TRACE_LENGTH = 33
 NO_PARENT = '\0\0\0\0\0\0\0\0'
-NO_UUID = '^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$'
+UUID_FORM = '^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$'
 
 -- index.lua
 -- What Redis needs besides the values, as measured: for a chord's key, and for its places in the two open indexes.
