@@ -74,6 +74,23 @@ def test_of_a_large_header_a_list_tells_all_of_what_is_not_counted(store: Store)
     assert (listed.chord.size, listed.chord.counted) == (2000, 1998)
 
 
+def test_of_a_large_header_with_ids_of_any_form_a_list_names_the_right_gap(store: Store) -> None:
+    chord_id, tasks = new_id(), [new_id() for _ in range(2000)]
+    tasks[45] = "order-45"
+    Process(store).send(
+        chord_id,
+        [
+            ended(id_, NOW + 2, index=index, started=NOW + 1, counted=True)
+            for index, id_ in enumerate(tasks)
+            if index != 1777
+        ],
+        n=2000,
+    )
+
+    [listed] = store.open_chords()
+    assert [gap.index for gap in listed.chord.missing] == [1777]
+
+
 def test_finished_chords_are_listed_newest_first(store: Store) -> None:
     first, *_ = run_chord(store, size=1, at=NOW)
     second, *_ = run_chord(store, size=1, at=NOW + 10)

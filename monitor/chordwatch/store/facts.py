@@ -125,7 +125,7 @@ class ChordFacts:
     trace: Trace | None = None
     detail_dropped: bool = False
     counted_left_out: bool = False
-    counted_indexes: set[int] = field(default_factory=set)
+    counted_indexes: set[int | None] = field(default_factory=set)
     header: dict[str, TaskFacts] = field(default_factory=dict)
     others: dict[str, TaskFacts] = field(default_factory=dict)
 

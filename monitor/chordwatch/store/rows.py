@@ -136,7 +136,9 @@ def read_facts(
                 facts.header[unpack_id(row[0])] = _row(stored, index, row, names)
     for field, value in detail.items():
         task = None if _is_page(field) else _task(value, stored.base, names)
-        if task and not (only_waiting and task.counted):
+        if task and only_waiting and task.counted:
+            facts.counted_indexes.add(task.index)
+        elif task:
             facts.header[unpack_id(field)] = task
     return facts
 
