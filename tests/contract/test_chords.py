@@ -26,6 +26,7 @@ from tests.contract.batches import (
 from tests.contract.conftest import OpenStore
 from tests.support.polling import wait_until
 
+UUID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 NOW = time.time()
 
 
@@ -187,6 +188,30 @@ def test_a_hard_time_limit_told_twice_is_one_failure(store: Store) -> None:
     assert store.counters().header_tasks[CALLBACK, TASK, "failed"] == 1
 
 
+def test_two_deliveries_that_end_alike_in_two_workers_are_two_failures(store: Store) -> None:
+    """The main process of each told its own: it does not know the start of a run that its child has left."""
+    chord_id, task = new_id(), new_id()
+    for node, at in (("one@host", NOW), ("two@host", NOW + 0.04)):
+        worker, child = Process(store, node), Process(store, node)
+        child.send(chord_id, [started(task, at, index=0)], n=2, c=callback(new_id()))
+        fields = {"index": 0, "counted": True, "error": "WorkerLostError: 9"}
+        worker.send(chord_id, [ended(task, at + 0.02, End.FAILED, **fields)])
+        worker.send(chord_id, [ended(task, at + 0.1, End.FAILED, **fields)])  # told twice
+    part = store.get(chord_id).chord.header[0]
+    assert [(a.state, a.worker) for a in part.attempts] == [("failed", "one@host"), ("failed", "two@host")]
+    assert part.attempts[1].finished_at == pytest.approx(NOW + 0.06, abs=0.001)
+    assert store.counters().header_tasks[CALLBACK, TASK, "failed"] == 2
+
+
+def test_an_end_that_names_no_start_is_of_the_run_in_its_worker(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    Process(store, "one@host").send(chord_id, [started(task, NOW, index=0)], n=1, c=callback(new_id()))
+    Process(store, "two@host").send(chord_id, [started(task, NOW + 1, index=0)])
+    Process(store, "one@host").send(chord_id, [ended(task, NOW + 2, End.FAILED, index=0, counted=True)])
+    part = store.get(chord_id).chord.header[0]
+    assert [(a.state, a.worker) for a in part.attempts] == [("failed", "one@host"), ("started", "two@host")]
+
+
 def test_a_failed_part_fails_the_chord_when_all_are_counted(store: Store) -> None:
     chord_id, tasks = new_id(), [new_id(), new_id()]
     worker = Process(store)
@@ -280,8 +305,9 @@ def test_a_sighting_without_an_index_reaches_the_task_that_has_one(store: Store)
     assert store.counters().dropped == {}
 
 
-def test_what_else_is_known_of_a_chord(store: Store) -> None:
-    chord_id, root, parent = new_id(), new_id(), new_id()
+@pytest.mark.parametrize("root", [UUID, UUID.upper(), "fifteen-letters", "order-17"])
+def test_what_else_is_known_of_a_chord(store: Store, root: str) -> None:
+    chord_id, parent = new_id(), new_id()
     facts = {"r": root, "p": parent, "s": b'{"task": "x"}', "x": [NOW, "EncodeError: no"], "a": NOW}
     Process(store).send(chord_id, [published(new_id(), NOW, index=0)], **facts)
     recorded = store.get(chord_id)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import celery
 from celery import signals
 from celery._state import get_current_task
 from celery.exceptions import NotRegistered
@@ -48,6 +49,8 @@ _ENDS = {
     "REJECTED": (int(End.REJECTED), False),
     "IGNORED": (int(End.IGNORED), False),
 }
+#: From Celery 5.7 on the main process makes a failure of a reject for good, and counts the part (celery#4222).
+_REJECTED_FOR_GOOD = int(End.FAILED if celery.VERSION >= (5, 7) else End.REJECTED)
 #: What `Task.replace` raises `Ignore` with.
 _REPLACED = "Replaced by new task"
 
@@ -204,8 +207,7 @@ class Handlers:
             run = runs.pop(id(task.request_stack.top), None) if runs else None
             if run is None:
                 return
-            if state not in _ENDS or (state == "REJECTED" and not getattr(retval, "requeue", False)):
-                # The main process tells the end: of an exit of the child, and of a reject for good.
+            if state not in _ENDS:  # an exit of the child, of which the main process tells the end
                 for entry in () if run.announced else run.announce():
                     self.recorder.add(entry)
                 return
@@ -228,6 +230,9 @@ class Handlers:
             return end, counted, self._error(retval)
         if state == "RETRY" and retval.exc is not None:
             return end, counted, self._error(retval.exc)
+        if state == "REJECTED" and not getattr(retval, "requeue", False):
+            # The main process tells, too, that it has failed; which of two runs it means, it cannot tell.
+            return _REJECTED_FOR_GOOD, counted, self._error(retval)
         if state == "IGNORED" and str(retval) == _REPLACED:
             # It goes on as another task, and is no part that nobody counts.
             return end, counted, f"Ignore: {_REPLACED}"

@@ -223,10 +223,11 @@ def _merge_end(tries: Tries, record: Record, at: int, began: int | None, worker:
     """Note an end; return whether it counts. See `end_attempt` in tasks.lua for what is one end told twice."""
     end, error = record.end or 0, text(record.error, ERROR_LENGTH)
     new = Ended(at, began, end, bool(record.counted), bool(record.last), error, worker)
-    named = sum(known.end == end and known.started is not None for known in tries.ended)
-    unnamed = any(known.end == end and known.started is None for known in tries.ended)
+    alike = [known for known in tries.ended if (known.end, known.worker) == (end, worker)]
+    named = sum(known.started is not None for known in alike)
+    unnamed = any(known.started is None for known in alike)
     for place, known in enumerate(tries.ended):
-        if known.started == began and (began is not None or known.end == end):
+        if known.started == began and (began is not None or known in alike):
             tries.ended[place] = known._replace(
                 at=min(at, known.at) if began is None else known.at,
                 counted=known.counted or new.counted,

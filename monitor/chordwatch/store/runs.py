@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from chordwatch.model import Attempt, TaskState
 from chordwatch.recording.records import End
@@ -98,17 +99,22 @@ def _receive(runs: list[Run], tries: Tries) -> None:
 
 
 def _place_ends(runs: list[Run], tries: Tries) -> None:
-    """Place the ends whose start the reporter did not know: at the last run that goes on, unless told before."""
-    named = {ended.end for ended in tries.ended if ended.started is not None}
+    """Place the ends whose start the reporter did not know, unless told before: at the last run that goes on there."""
+    named = {(ended.end, ended.worker) for ended in tries.ended if ended.started is not None}
     counted = any(ended.counted for ended in tries.ended if ended.started is not None)
     for ended in sorted((x for x in tries.ended if x.started is None), key=_at):
         going_on = [run for run in runs if not run.ended]
-        if ended.end in named:
+        if (ended.end, ended.worker) in named:
             continue
         if going_on:
-            max(going_on, key=lambda run: (run.started is not None, run.begins)).ended = ended
+            max(going_on, key=partial(_fitness, ended=ended)).ended = ended
         elif not counted:
             runs.append(Run(ended=ended))
+
+
+def _fitness(run: Run, ended: Ended) -> tuple[bool, bool, int]:
+    """Return how well an end that names no start fits a run."""
+    return run.worker == ended.worker, run.started is not None, run.begins
 
 
 def _publish(runs: list[Run], tries: Tries) -> None:
