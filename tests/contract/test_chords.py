@@ -203,6 +203,17 @@ def test_two_deliveries_that_end_alike_in_two_workers_are_two_failures(store: St
     assert store.counters().header_tasks[CALLBACK, TASK, "failed"] == 2
 
 
+def test_two_workers_that_start_a_task_in_the_same_millisecond_are_two_runs(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    for node, end in (("one@host", End.SUCCEEDED), ("two@host", End.FAILED)):
+        fields = {"index": 0, "started": NOW, "counted": True}
+        Process(store, node).send(chord_id, [ended(task, NOW + 1, end, **fields)], n=2, c=callback(new_id()))
+    part = store.get(chord_id).chord.header[0]
+    assert {(a.state, a.worker) for a in part.attempts} == {("succeeded", "one@host"), ("failed", "two@host")}
+    counted = store.counters().header_tasks
+    assert [counted[CALLBACK, TASK, event] for event in ("started", "succeeded", "failed")] == [2, 1, 1]
+
+
 def test_an_end_that_names_no_start_is_of_the_run_in_its_worker(store: Store) -> None:
     chord_id, task = new_id(), new_id()
     Process(store, "one@host").send(chord_id, [started(task, NOW, index=0)], n=1, c=callback(new_id()))

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from chordwatch.errors import ChordwatchError, UnreachableError
 from chordwatch.recording.batch import BatchWriter
+from chordwatch.recording.memory import remember
 from chordwatch.recording.native import Flag, start_thread
 from chordwatch.recording.notes import Entry, Run
 from chordwatch.recording.unobserved import unobserved
@@ -28,6 +29,12 @@ _BATCH_RECORDS = 1000
 _LONGEST_PAUSE = 2.0
 #: Seconds that a publisher may lose to us where records are sent within its own call.
 INLINE_SECONDS = 0.05
+#: Seconds between two starts of one task in threads of this process: the store tells runs apart by milliseconds.
+_APART = 0.002
+#: Deliveries that start within so many seconds may be too close; a clock that is set back goes further.
+_AT_ONCE = 0.1
+#: So many starts are compared with: those of the last moment.
+_BEGUN = 100
 #: Seconds that a process may take to send its last records.
 CLOSE_SECONDS = 1.0
 
@@ -91,6 +98,7 @@ class Recorder:
         """Begin with nothing: what a parent has recorded it sends itself, over its own socket."""
         self.boot = uuid4().hex
         self.runs: dict[int, Run] = {}
+        self._begun: dict[str, float] = {}
         self._buffer: deque[Entry] = deque()
         self._pending: deque[_Packed] = deque()
         self._pending_records = 0
@@ -113,6 +121,11 @@ class Recorder:
 
     def begin(self, key: int, run: Run) -> None:
         """Note that a chord task runs; it is announced to the store only if it outlasts a flush."""
+        task_id = run.parts[0][1][1]
+        before = self._begun.get(task_id)
+        if before is not None and abs(run.at - before) < _AT_ONCE and run.at < before + _APART:
+            run.at = before + _APART
+        remember(self._begun, task_id, run.at, most=_BEGUN)
         self.runs[key] = run
         if not self._awake:
             self._rouse()

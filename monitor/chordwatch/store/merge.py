@@ -188,8 +188,8 @@ def merge_sighting(task: TaskFacts, record: Record, at: int, source: Source) -> 
     if record.started_at is not None:
         began = milliseconds(record.started_at)
     events = []
-    if began is not None and all(started.at != began for started in tries.started):
-        _insert(tries.started, Worked(began, worked.worker))
+    if began is not None and (start := Worked(began, worked.worker)) not in tries.started:
+        _insert(tries.started, start)
         events.append(Event(record.role, name, "started"))
     if record.kind == Kind.ENDED and _merge_end(tries, record, at, began, worked.worker):
         events.append(Event(record.role, name, _EVENTS.get(End(record.end or 0), "")))
@@ -227,7 +227,8 @@ def _merge_end(tries: Tries, record: Record, at: int, began: int | None, worker:
     named = sum(known.started is not None for known in alike)
     unnamed = any(known.started is None for known in alike)
     for place, known in enumerate(tries.ended):
-        if known.started == began and (began is not None or known in alike):
+        same_run = (known.started, known.worker) == (began, worker)
+        if same_run and (began is not None or known.end == end):
             tries.ended[place] = known._replace(
                 at=min(at, known.at) if began is None else known.at,
                 counted=known.counted or new.counted,

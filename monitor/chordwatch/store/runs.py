@@ -82,9 +82,9 @@ def _at(sighting: Published | Worked | Ended) -> int:
 
 def _name_ends(runs: list[Run], tries: Tries) -> None:
     """Give each run the end that names it."""
-    by_start = {ended.started: ended for ended in tries.ended if ended.started is not None}
+    by_start = {(ended.started, ended.worker): ended for ended in tries.ended if ended.started is not None}
     for run in runs:
-        run.ended = by_start.get(run.started.at) if run.started else None
+        run.ended = by_start.get((run.started.at, run.started.worker)) if run.started else None
 
 
 def _receive(runs: list[Run], tries: Tries) -> None:

@@ -178,6 +178,21 @@ def test_a_run_is_announced_once_it_outlasts_a_flush() -> None:
     assert len(sink.records()) == 1
 
 
+def test_starts_of_one_task_in_two_threads_are_told_apart_by_the_millisecond() -> None:
+    one = recorder(Sink())
+    now = 1_795_320_406.1126
+
+    for key, at in enumerate((now, now + 0.0004, now - 0.0001, now + 1.0)):
+        one.begin(key, run_of(at=at))
+    starts = [round(run.at * 1000) for run in one.runs.values()]
+    one.runs.clear()
+    one.close()
+
+    assert len(set(starts)) == 4
+    assert starts[0] == round(now * 1000)
+    assert starts[3] == round((now + 1.0) * 1000)
+
+
 def test_a_run_that_ended_in_time_is_not_announced() -> None:
     sink = Sink()
     one = recorder(sink)

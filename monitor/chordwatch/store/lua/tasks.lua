@@ -46,16 +46,17 @@ local function attempt_of(task, nesting, retries)
   return attempt
 end
 
--- Note an end. A named one is told once for each start. Of those without a start one of each kind is kept for each
--- worker, and it counts only if no named one of its kind and worker does: Celery reports a hard time limit twice.
+-- Note an end. A named one is told once for each start in its worker. Of those without a start one of each kind is kept
+-- for each worker, and it counts only if no named one of its kind does: Celery reports a hard time limit twice.
 local function end_attempt(ends, time, r, started, worker)
   local finish, counted, last, failure = r[10], r[12] or false, r[13] or false, r[14] and cut(r[14]) or false
   local same, named, unnamed = nil, 0, 0
   for _, known in ipairs(ends) do
-    local alike = known[3] == finish and known[7] == worker
-    if known[2] == started and (started or alike) then same = known end
-    if alike and known[2] then named = named + 1 end
-    if alike and not known[2] then unnamed = 1 end
+    if known[7] == worker then
+      if known[2] == started and (started or known[3] == finish) then same = known end
+      if known[3] == finish and known[2] then named = named + 1 end
+      if known[3] == finish and not known[2] then unnamed = 1 end
+    end
   end
   if same then
     if not started and time < same[1] then same[1] = time end
@@ -87,7 +88,7 @@ local function merge_task(c, task, r, at, started, name, queue, worker)
   local began
   if started then
     started = started - c.base
-    if not seen(attempt[7], started) then
+    if not seen(attempt[7], started, worker) then
       insert(attempt[7], {started, worker})
       began = STARTED_EVENT
     end
