@@ -36,8 +36,7 @@ def command(ctx: click.Context, format_: str) -> None:
             f", {lost:,} of them with parts that were not located (`chords list` shows them)" if lost else ""
         )
         click.echo(f"No chord is known to be hung or looping; {len(look.sightings):,} open{also}.")
-    session.print_gaps(look.gaps)
-    ctx.exit(1 if alarming else 0)
+    session.finish(ctx, watch, look.gaps, 1 if alarming else 0)
 
 
 def _records(watch: Watch) -> bool:

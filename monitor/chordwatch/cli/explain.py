@@ -27,7 +27,7 @@ def command(ctx: click.Context, id_: str | None, limit: int, format_: str) -> No
         if id_ is None:
             look = watch.explain_open(limit)
         else:
-            sighting, gaps = session.found(ctx, id_, watch.explained(id_))
+            sighting, gaps = session.found(ctx, watch, id_, watch.explained(id_))
     if id_ is not None:
         if format_ == "json":
             session.print_json(to_json(sighting.chord, header=True))
@@ -39,4 +39,4 @@ def command(ctx: click.Context, id_: str | None, limit: int, format_: str) -> No
         session.print_table(ctx, chord_table(look.sightings, look.taken_at))
     else:
         click.echo("No chord is open.")
-    session.print_gaps(look.gaps if id_ is None else gaps)
+    session.finish(ctx, watch, look.gaps if id_ is None else gaps)

@@ -25,4 +25,4 @@ def command(ctx: click.Context, health: str, callback: str | None, limit: int, f
         session.print_table(ctx, chord_table(look.sightings, look.taken_at))
     else:
         click.echo("No chords." if health == "all" else f"No chords with health {health}.")
-    session.print_gaps(look.gaps)
+    session.finish(ctx, watch, look.gaps)

@@ -25,7 +25,7 @@ _ROWS = 1000
 def command(ctx: click.Context, id_: str, format_: str) -> None:
     """Print the results of the header tasks that have one, in header order, with the gaps marked."""
     with session.watching(ctx) as watch:
-        sighting, gaps = session.found(ctx, id_, watch.sight(id_))
+        sighting, gaps = session.found(ctx, watch, id_, watch.sight(id_))
         rows = result_rows(sighting.chord, watch)
     if format_ == "json":
         session.print_json(rows)
@@ -33,7 +33,7 @@ def command(ctx: click.Context, id_: str, format_: str) -> None:
         session.print_table(ctx, _table(rows[:_ROWS]))
         if len(rows) > _ROWS:
             click.echo(f"… and {len(rows) - _ROWS:,} more; --format json has all.")
-    session.print_gaps(gaps)
+    session.finish(ctx, watch, gaps)
 
 
 def result_rows(chord: Chord, watch: Watch) -> list[dict[str, Any]]:

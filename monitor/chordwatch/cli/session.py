@@ -15,6 +15,7 @@ import click
 from celery import Celery
 from rich.console import Console, RenderableType
 
+from chordwatch.cli import UNREACHABLE
 from chordwatch.evidence.broker import transport_of
 from chordwatch.evidence.patience import impatient
 from chordwatch.text import plain
@@ -144,6 +145,12 @@ def _fit(value: Any, depth: int = 0) -> Any:
     return value if fits else repr(value)
 
 
+def finish(ctx: click.Context, watch: Watch, gaps: tuple[str, ...], code: int = 0) -> NoReturn:
+    """Say what was not seen, and exit; where nothing else is to be told with 3 if the store did not answer."""
+    print_gaps(gaps)
+    ctx.exit(code or (UNREACHABLE if watch.store_away else 0))
+
+
 def print_gaps(gaps: tuple[str, ...]) -> None:
     """Say on stderr what was not seen, so that stdout stays one document."""
     for sentence in gaps:
@@ -151,18 +158,18 @@ def print_gaps(gaps: tuple[str, ...]) -> None:
 
 
 def found(
-    ctx: click.Context, wanted: str, seen: tuple[Sighting | None, tuple[str, ...]]
+    ctx: click.Context, watch: Watch, wanted: str, seen: tuple[Sighting | None, tuple[str, ...]]
 ) -> tuple[Sighting, tuple[str, ...]]:
-    """Return the chord that a Watch saw for an id, and what was not seen; without one exit 1."""
+    """Return the chord that a Watch saw for an id, and what was not seen; without one exit 1 (3: the store is away)."""
     sighting, gaps = seen
     if sighting is None:
-        _no_such_chord(ctx, wanted, gaps)
+        print_gaps(gaps)
+        _say_no_such_chord(wanted, gaps)
+        ctx.exit(UNREACHABLE if watch.store_away else 1)
     return sighting, gaps
 
 
-def _no_such_chord(ctx: click.Context, wanted: str, gaps: tuple[str, ...]) -> NoReturn:
-    """Say that nothing was found under the id, and exit 1."""
-    print_gaps(gaps)
+def _say_no_such_chord(wanted: str, gaps: tuple[str, ...]) -> None:
     late = ", or was not reached in the time (see above)" if gaps else ""
     click.echo(
         f"No chord found for {plain(wanted)}. It may be no chord's id; a callback's, which Redis does not name while "
@@ -170,4 +177,3 @@ def _no_such_chord(ctx: click.Context, wanted: str, gaps: tuple[str, ...]) -> No
         f"another broker or backend{late}.",
         err=True,
     )
-    ctx.exit(1)

@@ -18,9 +18,9 @@ from chordwatch.model import to_json
 def command(ctx: click.Context, id_: str, format_: str) -> None:
     """Show one chord. ID is its group id, its callback's id, or the id of any of its header tasks."""
     with session.watching(ctx) as watch:
-        sighting, gaps = session.found(ctx, id_, watch.decided(id_))
+        sighting, gaps = session.found(ctx, watch, id_, watch.decided(id_))
     if format_ == "json":
         session.print_json(to_json(sighting.chord, header=True))
     else:
         session.print_table(ctx, chord_detail(session.for_app(ctx, sighting), time.time()))
-    session.print_gaps(gaps)
+    session.finish(ctx, watch, gaps)

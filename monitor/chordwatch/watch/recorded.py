@@ -72,6 +72,8 @@ class RecordReader:
         self._again_at = 0.0
         #: Since when (Unix seconds) a store that had answered does not; None while it does, or if it never did.
         self.lost_at: float | None = None
+        #: Whether the store did not answer when it was asked last.
+        self.away = False
         self._answered = False
         self._connections: frozenset[tuple[str, str]] | None = None
         self._connections_at = 0.0
@@ -157,9 +159,10 @@ class RecordReader:
             except (UnreachableError, SettingError) as exc:
                 self.close()
                 self._refused, self._again_at = exc, time.monotonic() + _RETRY_AFTER
+                self.away = isinstance(exc, UnreachableError)
                 self.lost_at = self.lost_at or (time.time() if self._answered else None)
             else:
-                self._refused, self.lost_at, self._answered = None, None, True
+                self._refused, self.lost_at, self._answered, self.away = None, None, True, False
                 return answer
         gaps.note(f"Nothing that was recorded is shown: {_inner(str(self._refused))}")
         return None

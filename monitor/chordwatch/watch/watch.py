@@ -83,6 +83,11 @@ class Watch:
         self._gatherer.close()
         self._records.close()
 
+    @property
+    def store_away(self) -> bool:
+        """Whether the store did not answer last: nothing that was recorded is in what was seen."""
+        return self._records.away
+
     def get(self, id: str) -> Chord | None:  # noqa: A002  # the contract's name
         """Return the chord with this group id, callback id or header task id; None when none is found.
 

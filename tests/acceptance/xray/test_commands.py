@@ -268,6 +268,34 @@ def test_an_unreachable_server_is_named_without_its_password(
     assert "open-sesame" not in done.stderr
 
 
+def test_without_the_store_what_can_be_seen_is_printed_and_the_exit_code_says_that_it_is_not_all(
+    crowd: Crowd,
+) -> None:
+    address = f"127.0.0.1:{free_port()}/0"
+    nowhere = f"redis://:open-sesame@{address}"
+    env = clean_environment(CHORDWATCH_LOOK_SECONDS="30", CHORDWATCH_STORE_URL=nowhere)
+    hung = group_id(crowd.hung)
+    expected = {
+        ("list", "--health", "hung"): (3, hung),
+        ("show", hung): (3, hung),
+        ("explain", hung): (3, hung),
+        ("results", hung): (3, "missing"),
+        ("report", hung): (3, hung),
+        ("check",): (1, hung),
+        ("show", "no-such-id"): (3, ""),
+    }
+    for (code, text), (command, done) in zip(
+        expected.values(),
+        [(command, finish(start_chords(*crowd.urls, *command, env=env))) for command in expected],
+        strict=True,
+    ):
+        assert done.returncode == code, (command, done)
+        assert text in done.stdout
+        assert bool(text) == bool(done.stdout)
+        assert f"Note: Nothing that was recorded is shown: the store at redis://**@{address}" in done.stderr
+        assert "open-sesame" not in done.stdout + done.stderr
+
+
 @pytest.mark.soak
 def test_a_server_that_never_answers_is_unreachable_as_well(redis: RedisServer, processes: Processes) -> None:
     frozen = RedisServer(processes)

@@ -31,10 +31,12 @@ def checked(
     totals: Totals | None,
     backend: str | None = None,
     arguments: tuple[str, ...] = (),
+    store_away: bool = False,
 ) -> Result:
     watch = SimpleNamespace(
         explain_open=lambda limit: Look(taken_at=NOW, sightings=sightings),  # noqa: ARG005  # as a Watch has it
         totals=lambda: totals,
+        store_away=store_away,
     )
 
     @contextmanager
@@ -75,6 +77,13 @@ def test_records_are_enough(monkeypatch: pytest.MonkeyPatch, totals: Totals) -> 
 @pytest.mark.parametrize("totals", NOTHING)
 def test_a_backend_is_enough(monkeypatch: pytest.MonkeyPatch, totals: Totals | None) -> None:
     assert checked(monkeypatch, totals=totals, backend="cache+memory://").exit_code == 0
+
+
+def test_without_the_store_it_is_not_certain_that_no_chord_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = checked(monkeypatch, totals=Totals(), backend="cache+memory://", store_away=True)
+
+    assert done.exit_code == UNREACHABLE
+    assert done.stdout.startswith("No chord is known to be hung or looping")
 
 
 @pytest.mark.parametrize("totals", [*NOTHING, COUNTED])
