@@ -203,6 +203,16 @@ def test_two_deliveries_that_end_alike_in_two_workers_are_two_failures(store: St
     assert store.counters().header_tasks[CALLBACK, TASK, "failed"] == 2
 
 
+def test_a_task_that_is_revoked_in_two_workers_is_revoked_once(store: Store) -> None:
+    chord_id, task = new_id(), new_id()
+    for node in ("one@host", "two@host"):
+        worker = Process(store, node)
+        worker.send(chord_id, [received(task, NOW, index=0)], n=2, c=callback(new_id()))
+        worker.send(chord_id, [ended(task, NOW + 1, End.REVOKED, index=0, counted=True)])
+    assert store.get(chord_id).chord.header[0].state == "revoked"
+    assert store.counters().header_tasks[CALLBACK, TASK, "revoked"] == 1
+
+
 def test_two_workers_that_start_a_task_in_the_same_millisecond_are_two_runs(store: Store) -> None:
     chord_id, task = new_id(), new_id()
     for node, end in (("one@host", End.SUCCEEDED), ("two@host", End.FAILED)):

@@ -50,7 +50,7 @@ _ENDS = {
     "IGNORED": (int(End.IGNORED), False),
 }
 #: From Celery 5.7 on the main process makes a failure of a reject for good, and counts the part (celery#4222).
-_REJECTED_FOR_GOOD = int(End.FAILED if celery.VERSION >= (5, 7) else End.REJECTED)
+_REJECT_FAILS = celery.VERSION >= (5, 7)
 #: What `Task.replace` raises `Ignore` with.
 _REPLACED = "Replaced by new task"
 
@@ -207,7 +207,8 @@ class Handlers:
             run = runs.pop(id(task.request_stack.top), None) if runs else None
             if run is None:
                 return
-            if state not in _ENDS:  # an exit of the child, of which the main process tells the end
+            if state not in _ENDS or (state == "REJECTED" and _is_rejected_silently(retval)):
+                # The main process tells the end of an exit of the child; of the other nobody does.
                 for entry in () if run.announced else run.announce():
                     self.recorder.add(entry)
                 return
@@ -231,8 +232,8 @@ class Handlers:
         if state == "RETRY" and retval.exc is not None:
             return end, counted, self._error(retval.exc)
         if state == "REJECTED" and not getattr(retval, "requeue", False):
-            # The main process tells, too, that it has failed; which of two runs it means, it cannot tell.
-            return _REJECTED_FOR_GOOD, counted, self._error(retval)
+            # The main process tells so, too, and that it is counted; which of two runs it means, it cannot tell.
+            return int(End.FAILED), counted, self._error(retval)
         if state == "IGNORED" and str(retval) == _REPLACED:
             # It goes on as another task, and is no part that nobody counts.
             return end, counted, f"Ignore: {_REPLACED}"
@@ -376,6 +377,11 @@ class Handlers:
 
     def _error(self, exc: object) -> str | None:
         return error_text(exc) if self._record_errors else None
+
+
+def _is_rejected_silently(reject: Any) -> bool:
+    """Whether a task that rejects its message for good leaves no result and is never counted."""
+    return not _REJECT_FAILS and not getattr(reject, "requeue", False)
 
 
 def _is_dynamic(headers: Headers, chord: Any, task: Any) -> bool:

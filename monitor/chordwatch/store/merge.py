@@ -223,7 +223,8 @@ def _merge_end(tries: Tries, record: Record, at: int, began: int | None, worker:
     """Note an end; return whether it counts. See `end_attempt` in tasks.lua for what is one end told twice."""
     end, error = record.end or 0, text(record.error, ERROR_LENGTH)
     new = Ended(at, began, end, bool(record.counted), bool(record.last), error, worker)
-    alike = [known for known in tries.ended if (known.end, known.worker) == (end, worker)]
+    anywhere = end == End.REVOKED
+    alike = [known for known in tries.ended if known.end == end and (anywhere or known.worker == worker)]
     named = sum(known.started is not None for known in alike)
     unnamed = any(known.started is None for known in alike)
     for place, known in enumerate(tries.ended):
@@ -237,7 +238,7 @@ def _merge_end(tries: Tries, record: Record, at: int, began: int | None, worker:
             )
             return False
     _insert(tries.ended, new)
-    return named >= unnamed if began is not None else named == 0
+    return named >= unnamed if began is not None else not alike
 
 
 def refresh(chord: Merged) -> None:

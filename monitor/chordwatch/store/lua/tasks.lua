@@ -48,14 +48,15 @@ end
 
 -- Note an end. A named one is told once for each start in its worker. Of those without a start one of each kind is kept
 -- for each worker, and it counts only if no named one of its kind does: Celery reports a hard time limit twice.
+-- What is revoked is the task, not a delivery: it counts once, whichever workers say so.
 local function end_attempt(ends, time, r, started, worker)
   local finish, counted, last, failure = r[10], r[12] or false, r[13] or false, r[14] and cut(r[14]) or false
   local same, named, unnamed = nil, 0, 0
   for _, known in ipairs(ends) do
-    if known[7] == worker then
-      if known[2] == started and (started or known[3] == finish) then same = known end
-      if known[3] == finish and known[2] then named = named + 1 end
-      if known[3] == finish and not known[2] then unnamed = 1 end
+    local here = known[7] == worker
+    if here and known[2] == started and (started or known[3] == finish) then same = known end
+    if known[3] == finish and (here or finish == REVOKED) then
+      if known[2] then named = named + 1 else unnamed = 1 end
     end
   end
   if same then
@@ -65,7 +66,7 @@ local function end_attempt(ends, time, r, started, worker)
     return nil
   end
   insert(ends, {time, started, finish, counted, last, failure, worker})
-  local first = started and named >= unnamed or not started and named == 0
+  local first = started and named >= unnamed or not started and named + unnamed == 0
   return first and finish or nil
 end
 
