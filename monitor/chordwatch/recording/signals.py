@@ -51,6 +51,8 @@ _ENDS = {
 }
 #: From Celery 5.7 on the main process makes a failure of a reject for good, and counts the part (celery#4222).
 _REJECT_FAILS = celery.VERSION >= (5, 7)
+#: Before it leaves no result and is never counted.
+_FOR_GOOD = "Reject: for good"
 #: What `Task.replace` raises `Ignore` with.
 _REPLACED = "Replaced by new task"
 
@@ -207,8 +209,7 @@ class Handlers:
             run = runs.pop(id(task.request_stack.top), None) if runs else None
             if run is None:
                 return
-            if state not in _ENDS or (state == "REJECTED" and _is_rejected_silently(retval)):
-                # The main process tells the end of an exit of the child; of the other nobody does.
+            if state not in _ENDS:  # an exit of the child, of which the main process tells the end
                 for entry in () if run.announced else run.announce():
                     self.recorder.add(entry)
                 return
@@ -232,8 +233,12 @@ class Handlers:
         if state == "RETRY" and retval.exc is not None:
             return end, counted, self._error(retval.exc)
         if state == "REJECTED" and not getattr(retval, "requeue", False):
-            # The main process tells so, too, and that it is counted; which of two runs it means, it cannot tell.
-            return int(End.FAILED), counted, self._error(retval)
+            # The main process tells that it is counted; which of two runs it means, it cannot tell.
+            return (
+                (int(End.FAILED), counted, self._error(retval))
+                if _REJECT_FAILS
+                else (end, counted, _FOR_GOOD)
+            )
         if state == "IGNORED" and str(retval) == _REPLACED:
             # It goes on as another task, and is no part that nobody counts.
             return end, counted, f"Ignore: {_REPLACED}"
@@ -377,11 +382,6 @@ class Handlers:
 
     def _error(self, exc: object) -> str | None:
         return error_text(exc) if self._record_errors else None
-
-
-def _is_rejected_silently(reject: Any) -> bool:
-    """Whether a task that rejects its message for good leaves no result and is never counted."""
-    return not _REJECT_FAILS and not getattr(reject, "requeue", False)
 
 
 def _is_dynamic(headers: Headers, chord: Any, task: Any) -> bool:

@@ -34,9 +34,27 @@ def test_a_task_that_was_ignored_is_never_counted() -> None:
     assert verdict.since == NOW - 50
 
 
+def rejected(error: str | None) -> HeaderTask:
+    (run,) = ignored(error).attempts
+    return ignored(state="rejected", error=error, attempts=(replace(run, state="rejected"),))
+
+
+def test_before_celery_5_7_nor_is_one_that_rejects_its_message_for_good() -> None:
+    verdict = said(told({}, rejected("Reject: for good")), "header_ignored")
+
+    assert verdict.summary == (
+        "1 task of the header raised Reject(requeue=False): before 5.7 Celery does not count a task that rejects its "
+        "message."
+    )
+    assert verdict.evidence == (
+        "zoo.add (index 1) h1 ended as rejected on w1@zoo at 2026-11-20 15:43:19 UTC.",
+    )
+
+
 @pytest.mark.parametrize(
     "there",
     [
+        told({}, rejected(None)),  # its message is put back
         told({}, ignored("Ignore: Replaced by new task")),
         told({}, ignored(), related={"h1": open_chord(chord_id="inner", callback=callback(task_id="h1"))}),
         told({"h1": in_queue()}, ignored()),

@@ -8,11 +8,11 @@ CAUSES = (
     Cause(
         id="header_ignored",
         outcome="hung",
-        remedy="Let the task return a value, or raise an ordinary error, instead of raising Ignore(); then send the "
-        "chord again.",
+        remedy="Let the task return a value or raise an ordinary error; then send the chord again.",
         what="A header task raised `Ignore()`, or code that it calls did.\n"
         "Celery then stores nothing and counts nothing, and the chord waits for ever.\n"
-        "`self.replace(…)` raises it as well, but hands the part over to what replaces it; that is no fault.",
+        "Before Celery 5.7 `Reject(requeue=False)` does the same.\n"
+        "`self.replace(…)` raises `Ignore()` as well, but hands the part over to what replaces it; that is no fault.",
         recognise='A worker\'s log says "Task … ignored". The worker lives and does not run the task any more; its '
         "result is missing, or stays `STARTED`.",
         fix="Send the chord again, with a task that returns a value.",

@@ -8,32 +8,40 @@ from chordwatch.diagnosis.case import Case
 from chordwatch.diagnosis.parts import FAILED, gone, last_end, located, settled
 from chordwatch.diagnosis.verdicts import verdict
 from chordwatch.diagnosis.wording import NAMED, clock, name_words, rest, sentence, the_callback
-from chordwatch.model import FINISHED, Chord, HeaderTask, Verdict
+from chordwatch.model import FINISHED, Attempt, Chord, HeaderTask, Verdict
 from chordwatch.text import plain
 
 #: How `Task.replace` ends the task that it replaces; the recording keeps it.
 REPLACED = "Ignore: Replaced by new task"
+#: How a task ends that raises `Reject(requeue=False)` before Celery 5.7; the recording keeps it.
+REJECTED_FOR_GOOD = "Reject: for good"
 
 
 def header_ignored(case: Case) -> Iterator[Verdict]:
-    """The task raised Ignore(): it ended, and Celery counts nothing."""
+    """The task raised Ignore(), or rejected its message for good before Celery 5.7: it is never counted."""
     ignored = [
         task
-        for task in gone(case, "ignored")
-        if (end := last_end(task)) and end.state == "ignored" and end.error != REPLACED
+        for task in gone(case, "ignored", "rejected")
+        if (end := last_end(task)) and _is_ignored(end)
         # What replaced it may be a chord, which ends with it.
         if task.task_id not in case.related
     ]
     if ignored:
         tasks = "1 task of the header" if len(ignored) == 1 else f"{len(ignored):,} tasks of the header"
+        rejected = all(task.state == "rejected" for task in ignored)
+        why = (
+            "raised Reject(requeue=False): before 5.7 Celery does not count a task that rejects its message."
+            if rejected
+            else "raised Ignore(): Celery does not count a task that is ignored."
+        )
         yield verdict(
             case,
             "header_ignored",
             tasks=[task.task_id or "" for task in ignored],
-            summary=f"{tasks} raised Ignore(): Celery does not count a task that is ignored.",
+            summary=f"{tasks} {why}",
             evidence=[
                 sentence(
-                    f"{case.described(task.task_id or '')} ended as ignored on {plain(task.worker or '?')} "
+                    f"{case.described(task.task_id or '')} ended as {task.state} on {plain(task.worker or '?')} "
                     f"at {clock(task.finished_at)}."
                 )
                 for task in ignored[:NAMED]
@@ -41,6 +49,10 @@ def header_ignored(case: Case) -> Iterator[Verdict]:
             + rest(len(ignored)),
             since=min((task.finished_at for task in ignored if task.finished_at), default=case.since),
         )
+
+
+def _is_ignored(end: Attempt) -> bool:
+    return end.error == REJECTED_FOR_GOOD or (end.state == "ignored" and end.error != REPLACED)
 
 
 def nested_chord_failed(case: Case) -> Iterator[Verdict]:
