@@ -48,7 +48,9 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
         told = fate.twin and fate.callback_key in told_callbacks
         for task in () if told else fate.steps.values():
             for name, event, count in _events(task):
-                total.callbacks[callback, event] += count * bool(event)
+                # Each of the twins was sent one, and what is revoked was revoked to each.
+                most = len(task.messages) if fate.twin and event == "revoked" else count
+                total.callbacks[callback, event] += most * bool(event)
                 total.single[callback, event] += count * bool(
                     event and len(fate.steps) == 1 and not fate.twin
                 )
