@@ -46,6 +46,7 @@ def examination_of(app: Celery) -> Examination:
 
     Raises:
         SettingError: one of chordwatch's settings cannot be used.
+        UnsupportedError: nothing can be made of the broker's URL for writing.
     """
     gathered = gather(app)
     facts = gathered.facts

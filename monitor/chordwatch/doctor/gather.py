@@ -25,7 +25,7 @@ from chordwatch.doctor.project import (
 )
 from chordwatch.errors import SettingError, UnreachableError
 from chordwatch.evidence.backend import BackendReader
-from chordwatch.evidence.broker import BrokerReader
+from chordwatch.evidence.broker import BrokerReader, transport_of
 from chordwatch.evidence.budget import Gaps
 from chordwatch.evidence.facts import Limits, Server
 from chordwatch.evidence.limits import limits_of
@@ -72,8 +72,10 @@ def gather(app: Celery) -> Gathered:
 
     Raises:
         SettingError: one of chordwatch's settings cannot be used.
+        UnsupportedError: nothing can be made of the broker's URL for writing.
     """
     settings = read_settings(app.conf)
+    transport = transport_of(app, writing=True)
     seen = _Collector()
     # What is set is asked first: finding routes adds queues to the app's own.
     given, routed = given_settings(app), routed_queues(app)
@@ -88,7 +90,7 @@ def gather(app: Celery) -> Gathered:
         given=given,
         tasks=tasks,
         routed=routed,
-        transport=str(app.connection_for_write().transport_cls),
+        transport=transport,
         backend_kind=kind,
         workers=workers,
         beating=beating,

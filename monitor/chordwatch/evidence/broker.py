@@ -210,15 +210,18 @@ class BrokerReader:
         return reading("broker", self.url)
 
 
-def transport_of(app: Celery) -> str:
+def transport_of(app: Celery, *, writing: bool = False) -> str:
     """Return the name of kombu's transport for the app's broker, as its URL has it. Opens no connection.
+
+    A broker may have a URL of its own for `writing` (`broker_write_url`).
 
     Raises:
         UnsupportedError: its URL cannot be read, or names no transport that can be loaded.
     """
     # What kombu says of a URL that it cannot read may quote a part of a password.
     try:
-        return str(app.connection_for_read().transport_cls)
+        connection = app.connection_for_write() if writing else app.connection_for_read()
+        return str(connection.transport_cls)
     except KeyError as exc:
         raise UnsupportedError(
             "The broker's URL begins with no transport that is known; give one such as redis:// or amqp:// "

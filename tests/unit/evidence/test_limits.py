@@ -8,6 +8,7 @@ import pytest
 from celery import Celery
 
 from chordwatch.errors import UnsupportedError
+from chordwatch.evidence.broker import transport_of
 from chordwatch.evidence.facts import Limits
 from chordwatch.evidence.limits import limits_of
 
@@ -73,6 +74,15 @@ def test_a_broker_of_which_nothing_can_be_made_is_a_sentence(
     assert str(raised.value).startswith(told)
     assert str(raised.value).endswith(" with -b or -A.")
     assert "s3cret" not in str(raised.value)
+
+
+def test_nor_of_the_url_for_writing() -> None:
+    app = Celery("project", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    app.conf.broker_write_url = "nonsense://bob:s3cret@x"
+
+    assert transport_of(app) == "redis"
+    with pytest.raises(UnsupportedError, match=r"^The broker's URL begins with no transport that is known;"):
+        transport_of(app, writing=True)
 
 
 def test_a_transport_that_lacks_its_library_is_a_sentence(
