@@ -5,7 +5,7 @@ import pytest
 from chordwatch.recording.records import pack_id, unpack_id
 
 UUID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
-ONLY_DIGITS = "49588709-3286-4608-8965-140107366196"  # one in a million has no letter
+ONLY_DIGITS = "49588709-3286-4608-8965-140107366196"  # one of some millions has no letter
 
 
 @pytest.mark.parametrize("task_id", [UUID, ONLY_DIGITS])
