@@ -3,6 +3,7 @@
 ChordwatchError
 ├── SettingError          a setting has a value that cannot be used
 ├── UnreachableError      broker, result backend or store does not answer, or refuses
+│   └── RefusedError      the store answers, but its user has no right to a command
 └── UnsupportedError      broker or result backend cannot be loaded, or there is none
 """
 
@@ -30,6 +31,10 @@ class UnreachableError(ChordwatchError):
     def __init__(self, sentence: str, *, server: ServerName | None = None) -> None:
         super().__init__(sentence)
         self.server = server
+
+
+class RefusedError(UnreachableError):
+    """The store answers, but its user has no right to a command that is needed."""
 
 
 class UnsupportedError(ChordwatchError):

@@ -103,7 +103,7 @@ SCENES = {
     # Who asks once sees a task run; who asks again sees that it was begun anew.
     "loops": Scene(workers={"main": {}}, asked=4),
     "no_worker": Scene(workers={"main": {}}, settle=RESTARTED),
-    "cancelled": Scene(workers={"main": {}}),
+    "cancelled": Scene(workers={"main": {}}, settle=RESTARTED),
     "expiring": Scene(workers={"main": {}}, settings={"result_expires": 2}),
     # Of a chord whose keys have all expired there is no sign: a user has to look while the last part's are there.
     "expiring_chords": Scene(workers={"main": {}}, settings={"result_chord_expires": 5}, settle=0.0),

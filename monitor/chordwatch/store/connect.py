@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from chordwatch.errors import UnreachableError
+from chordwatch.errors import RefusedError, UnreachableError
 
 #: Seconds that a command may take, and a connection to be made.
 TIMEOUT_SECONDS = 5.0
@@ -105,6 +105,7 @@ def reaching(url: str) -> Iterator[None]:
 
     Raises:
         UnreachableError: it does not answer, or refuses a login or a command.
+        RefusedError: among these, the user has no right to a command.
         ValueError: our script failed on what it was given.
     """
     try:
@@ -114,7 +115,7 @@ def reaching(url: str) -> Iterator[None]:
             f"The store at {url} refuses the login; check user and password in its URL.", server="store"
         ) from exc
     except redis.exceptions.NoPermissionError as exc:
-        raise UnreachableError(
+        raise RefusedError(
             f"The store at {url} refuses a command that it needs: {exc}.", server="store"
         ) from exc
     except redis.exceptions.ResponseError as exc:

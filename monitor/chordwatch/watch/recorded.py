@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from chordwatch.errors import SettingError, UnreachableError
+from chordwatch.errors import RefusedError, SettingError, UnreachableError
 from chordwatch.evidence.budget import Gaps
 from chordwatch.model import FINISHED
 from chordwatch.store.protocol import Counters, Judgement, RecordedChord, Store, WorkerRecord
@@ -159,7 +159,8 @@ class RecordReader:
             except (UnreachableError, SettingError) as exc:
                 self.close()
                 self._refused, self._again_at = exc, time.monotonic() + _RETRY_AFTER
-                self.away = isinstance(exc, UnreachableError)
+                # Without a right, the rest of what one may see is seen all the same.
+                self.away = isinstance(exc, UnreachableError) and not isinstance(exc, RefusedError)
                 self.lost_at = self.lost_at or (time.time() if self._answered else None)
             else:
                 self._refused, self.lost_at, self._answered, self.away = None, None, True, False

@@ -144,7 +144,8 @@ class Elsewhere:
                 return None
             assert done.returncode == 0, done.stderr
             chord: dict[str, Any] = json.loads(done.stdout)
-            print(json.dumps([v["cause"] for v in chord["verdicts"]]), chord["state"], chord["counted"])
+            verdicts = json.dumps([v["cause"] for v in chord["verdicts"]])
+            print(verdicts, chord["state"], chord["counted"], done.stderr.strip())
             return chord if true(chord) else None
 
         found = wait_until(seen, what, seconds)
