@@ -98,6 +98,8 @@ class WorkerReader:
     def _broadcast(self, gaps: Gaps) -> dict[str, dict[str, Any]] | None:
         """Put all questions at once: each waits its whole timeout, unless it is known how many will answer."""
         try:
+            if self._asked_at is None:
+                self._make_way()
             with ThreadPoolExecutor(len(_QUESTIONS), "chordwatch-inspect") as pool:
                 replies = dict(zip(_QUESTIONS, pool.map(self._put, _QUESTIONS), strict=True))
         except Exception as exc:  # noqa: BLE001  # every transport raises its own kinds
@@ -108,6 +110,18 @@ class WorkerReader:
         self._replies = max(map(len, replies.values()))
         self._twins = twins(replies.values())
         return {question: by_name(answers) for question, answers in replies.items()}
+
+    def _make_way(self) -> None:
+        """Have kombu's filesystem transport write down an exchange for answers; threads that do so at once spoil it.
+
+        From then on nobody there could ask anything: `Channel._queue_bind` of kombu 5.7 looks for its file, and locks
+        it only once it is empty.
+        """
+        with self._app.connection_for_write() as connection:
+            if connection.transport.driver_type == "filesystem":
+                queue = self._control.mailbox.get_reply_queue()(connection.default_channel)
+                queue.declare()
+                queue.delete()
 
     def _put(self, question: str, **arguments: Any) -> list[dict[str, Any]]:
         # A connection of its own per thread; the reply queue's id is per thread in kombu's Mailbox.

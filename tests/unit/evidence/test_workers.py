@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import json
+import time
+from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import Celery
+from kombu.transport import filesystem
 
+from chordwatch.evidence import workers
 from chordwatch.evidence.budget import Gaps
 from chordwatch.evidence.workers import _QUESTIONS, WorkerReader, _workers
 
@@ -32,9 +38,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, *names: str) -> tuple[WorkerReader, G
 def test_workers_of_equal_name_are_a_note_and_no_python_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, gaps, _ = asked(monkeypatch, "w1@zoo", "w2@zoo", "w1@zoo")
 
-    workers, _ = reader.ask(gaps)
+    seen, _ = reader.ask(gaps)
 
-    assert [worker.hostname for worker in workers] == ["w1@zoo", "w2@zoo"]
+    assert [worker.hostname for worker in seen] == ["w1@zoo", "w2@zoo"]
     (note,) = gaps.lines()
     assert note.startswith("Several workers are named w1@zoo")
     assert not gaps.partial
@@ -83,3 +89,32 @@ def test_one_that_leaves_a_question_about_tasks_unanswered_does_not(question: st
     (worker,) = _workers(answers(**{question: {}}), 100.0)
 
     assert not worker.told_tasks
+
+
+def test_questions_at_once_do_not_spoil_what_the_filesystem_transport_writes_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    exists, lock, control = Path.exists, filesystem.lock, tmp_path / "control"
+    pauses = cycle([0.0, 0.02])
+
+    def slowly(path: Path) -> bool:
+        found = exists(path)
+        if path.suffix == ".exchange":
+            time.sleep(next(pauses))  # one thread looks, and writes when others have written
+        return found
+
+    def locked(file: Any, flags: int) -> None:
+        lock(file, flags)
+        time.sleep(0.015)
+
+    monkeypatch.setattr(Path, "exists", slowly)
+    monkeypatch.setattr(filesystem, "lock", locked)
+    monkeypatch.setattr(workers, "TIMEOUT", 0.05)
+    app = Celery(broker="filesystem://")
+    folders = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path)}
+    app.conf.broker_transport_options = folders | {"control_folder": str(control)}
+    gaps = Gaps()
+
+    assert WorkerReader(app, max_age=60.0).ask(gaps)[1] is not None
+    assert gaps.lines() == ()
+    assert json.loads((control / "reply.celery.pidbox.exchange").read_text()) == []
