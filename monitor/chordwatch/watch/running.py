@@ -164,12 +164,16 @@ class Liveness:
 
     @cached_property
     def _left(self) -> Mapping[str, float]:
-        """When the last instrumented worker that read a queue was there last, by the clock of this process."""
+        """When the last instrumented worker that read a queue was there last, by the clock of this process.
+
+        One that shuts down answers that it reads none, while its last heartbeat still tells otherwise.
+        """
+        answered = {worker.hostname: worker.queues for worker in self.consumers.workers}
         ago: dict[str, float] = {}
         for life in (lives[-1] for lives in self.lives.values()):
             read_until = dict.fromkeys(life.left, life.left_at or life.last_beat_at)
-            if not life.alive:
-                read_until |= dict.fromkeys(life.queues, life.last_beat_at)
+            reads = answered.get(life.node, life.queues) if life.alive else ()
+            read_until |= dict.fromkeys(set(life.queues).difference(reads), life.last_beat_at)
             ago |= {queue: min(self.now - at, ago.get(queue, inf)) for queue, at in read_until.items()}
         return {queue: self.looked_at - seconds for queue, seconds in ago.items()}
 

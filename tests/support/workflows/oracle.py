@@ -18,6 +18,9 @@ ACCUMULATE = "celery.accumulate"
 STATES = {"SUCCESS": "succeeded", "FAILURE": "failed", "REVOKED": "revoked"}
 #: A task that rejects itself for good is failed to Celery.
 ENDS = {"retried": "retrying", "rejected": "failed"}
+#: What two processes of one worker do to one attempt in the same millisecond is one event to the store. The witnesses
+#: are not that exact: what happens in one worker so few seconds apart may be one or two.
+BLUR = 0.01
 
 Event = dict[str, Any]
 Signature = dict[str, Any]
@@ -39,6 +42,22 @@ class Task:
     def ends(self) -> Counter[tuple[int, str]]:
         """How its runs ended, by attempt."""
         return Counter((event["retries"], ENDS.get(event["end"], event["end"])) for event in self.ended)
+
+    @property
+    def blurred(self) -> Counter[str]:
+        """How many of its messages and runs the store may take for the one before, by the name that they have."""
+        sent = (
+            (
+                message.at,
+                message.name,
+                message.headers["retries"],
+                message.headers.get("replaced_task_nesting"),
+            )
+            for message in self.messages
+            if not message.copied
+        )
+        begun = ((run["at"], run["name"], *_run(run), run["node"]) for run in self.runs)
+        return _close(sent) + _close(begun)
 
 
 #: Ids of a callback's tasks, with how often each was replaced before.
@@ -272,6 +291,17 @@ def _id(signature: Signature) -> str:
 def _key(signature: Signature | None) -> CallbackKey:
     """Return what only the callbacks of twins have in common: ids, and how often a task was replaced before."""
     return tuple((_id(leaf), leaf["options"].get("replaced_task_nesting") or 0) for leaf in leaves(signature))
+
+
+def _close(seen: Iterable[tuple[Any, ...]]) -> Counter[str]:
+    """Count by name what comes at most `BLUR` after something else of which all but the time is the same."""
+    found: Counter[str] = Counter()
+    before: dict[tuple[Any, ...], float] = {}
+    for at, *what in sorted(seen, key=lambda sighting: sighting[0]):
+        key = tuple(what)
+        found[key[0]] += at - before.get(key, 0.0) <= BLUR
+        before[key] = at
+    return found
 
 
 def _run(event: Event) -> tuple[int, int]:

@@ -30,6 +30,8 @@ class Tallies:
     #: Of those, what callbacks of a single task did.
     single: Counter[tuple[str, str]] = field(default_factory=Counter)
     retries: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    #: By callback and task: so many of each event may have been taken for the one before.
+    blurred: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
@@ -41,6 +43,8 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
         total.started[callback] += 1
         if fate.state in FINISHED:
             total.finished[callback, fate.state] += 1
+        for task in (*fate.header.values(), *fate.steps.values()):
+            total.blurred += Counter({(callback, name): count for name, count in task.blurred.items()})
         for task in fate.header.values():
             for name, event, count in _events(task):
                 total.header_tasks[callback, name, event] += count * bool(event)
@@ -51,9 +55,8 @@ def tally(fates: Iterable[Fate], names: Mapping[str, str]) -> Tallies:
                 # Each of the twins was sent one, and what is revoked was revoked to each.
                 most = len(task.messages) if fate.twin and event == "revoked" else count
                 total.callbacks[callback, event] += most * bool(event)
-                total.single[callback, event] += count * bool(
-                    event and len(fate.steps) == 1 and not fate.twin
-                )
+                surely = bool(event and len(fate.steps) == 1 and not fate.twin and not task.blurred.total())
+                total.single[callback, event] += count * surely
                 total.retries[callback, name, "callback"] += count * (event == "retried")
         told_callbacks.add(fate.callback_key)  # what is one's callback is not its twin's
     return total

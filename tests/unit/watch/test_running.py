@@ -192,6 +192,13 @@ def test_who_looks_for_the_first_time_knows_when_the_last_reader_of_a_queue_left
     assert ahead.readers.missing_since == {queue: since + 100 for queue, since in left.items()}
 
 
+def test_a_worker_that_answers_that_it_reads_no_queue_any_more_left_it_after_its_last_heartbeat() -> None:
+    asked = consumers(replace(W1, queues=()))
+    leaves = Liveness(consumers=asked, workers=(beat(last=NOW - 1),), now=NOW, looked_at=NOW + 100)
+
+    assert leaves.readers.missing_since == {"celery": NOW + 99}
+
+
 def test_a_reader_that_answered_until_a_moment_ago_left_then() -> None:
     known = consumers(missing_since={"celery": NOW - 2})
     liveness = Liveness(consumers=known, workers=(beat(gone=True, last=NOW - 60),), now=NOW, looked_at=NOW)
