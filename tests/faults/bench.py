@@ -18,7 +18,6 @@ from typing import Any, Literal
 from celery import Celery
 from redis import Redis
 
-from chordwatch.errors import UnreachableError
 from chordwatch.watch import Sighting, Watch
 from tests.support.polling import wait_until
 from tests.support.servers import Processes, RedisServer, celery, clean_environment, kill
@@ -205,21 +204,12 @@ class Bench:
         try:
             for number in range(asked):
                 time.sleep(BETWEEN if number else 0.0)
-                sighting = self._seen(watch, chord_id)
+                sighting = watch.explained(chord_id)[0]
                 if sighting and sighting.chord.health != "ok":
                     break
             return sighting
         finally:
             watch.close()
-
-    @staticmethod
-    def _seen(watch: Watch, chord_id: str) -> Sighting | None:
-        """Return what one look says. Servers that do not answer, on a machine that is held up, are asked once more."""
-        try:
-            return watch.explained(chord_id)[0]
-        except UnreachableError:
-            time.sleep(BETWEEN)
-            return watch.explained(chord_id)[0]
 
     def close(self) -> None:
         """End everything; what is stopped or waits is killed."""

@@ -18,8 +18,8 @@ ACCUMULATE = "celery.accumulate"
 STATES = {"SUCCESS": "succeeded", "FAILURE": "failed", "REVOKED": "revoked"}
 #: A task that rejects itself for good is failed to Celery.
 ENDS = {"retried": "retrying", "rejected": "failed"}
-#: What two processes of one worker do to one attempt in the same millisecond is one event to the store. The witnesses
-#: are not that exact: what happens in one worker so few seconds apart may be one or two.
+#: Two starts of one attempt in two processes of one worker, or two messages of it, are one to the store when they are
+#: of the same millisecond. The witnesses are not that exact: what is so few seconds apart may be one or two.
 BLUR = 0.01
 
 Event = dict[str, Any]
@@ -56,8 +56,12 @@ class Task:
             for message in self.messages
             if not message.copied
         )
-        begun = ((run["at"], run["name"], *_run(run), run["node"]) for run in self.runs)
+        begun = ((run["at"], run["name"], *_run(run), run["node"]) for run in self._first_in_process())
         return _close(sent) + _close(begun)
+
+    def _first_in_process(self) -> Iterator[Event]:
+        """Yield one run of each attempt in each process: the recorder tells those of one process apart."""
+        yield from {(run["pid"], *_run(run)): run for run in reversed(self.runs)}.values()
 
 
 #: Ids of a callback's tasks, with how often each was replaced before.
